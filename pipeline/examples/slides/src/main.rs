@@ -1,0 +1,3 @@
+//! A slide deck becomes a narrated video.
+
+fn main() {}

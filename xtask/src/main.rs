@@ -1,0 +1,3 @@
+//! Every command that a maintainer needs.
+
+fn main() {}
