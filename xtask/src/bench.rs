@@ -1,0 +1,113 @@
+//! criterion's benches of our crates, and ours beside theirs in one interleaved run.
+
+use crate::{PRIMITIVES, shell};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only this crate
+    krate: Option<String>,
+    /// Also ours beside theirs, with the bars that the crates promise
+    #[arg(long)]
+    peers: bool,
+    /// A smoke run: it shows that everything works, its figures mean little
+    #[arg(long)]
+    quick: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let crates: Vec<&str> = ["checkpoint", "workqueue", "ratelimit", "threadlocal", "pipeline"]
+        .into_iter()
+        .filter(|name| arguments.krate.as_deref().is_none_or(|only| only == *name))
+        .collect();
+    if crates.is_empty() {
+        bail!("no such crate: {}", arguments.krate.as_deref().unwrap_or_default());
+    }
+    for krate in crates {
+        if Path::new(krate).join("benches").exists() {
+            own(krate, arguments.quick)?;
+        }
+        if arguments.peers && PRIMITIVES.contains(&krate) {
+            peers(krate, arguments.quick)?;
+        }
+    }
+    Ok(())
+}
+
+/// Every bench runs each of its functions once.
+pub(crate) fn smoke() -> Result<()> {
+    shell::run(&mut shell::cargo_with(
+        "bench --workspace --exclude slides --exclude xtask --benches --locked -- --test",
+    ))
+}
+
+fn own(krate: &str, quick: bool) -> Result<()> {
+    let mut cargo = shell::cargo_with("bench --benches --package");
+    cargo.arg(krate).arg("--").arg("--noplot");
+    if quick {
+        cargo.arg("--quick");
+    }
+    let begun = std::time::SystemTime::now();
+    shell::run(&mut cargo)?;
+    println!(
+        "\n### {krate}\n\n| bench | median | 95 % of the median | spread |\n|---|--:|--:|--:|"
+    );
+    for estimates in measured(&shell::target().join("criterion"), begun)? {
+        print_row(&estimates)?;
+    }
+    Ok(())
+}
+
+/// `target/criterion/<group>/../new/estimates.json` of this run.
+fn measured(folder: &Path, begun: std::time::SystemTime) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(found) };
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(measured(&path, begun)?);
+        } else if path.ends_with("new/estimates.json") && path.metadata()?.modified()? >= begun {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn print_row(estimates: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(estimates)?;
+    let value: Value = serde_json::from_str(&text)
+        .with_context(|| format!("{} is no JSON", estimates.display()))?;
+    let figure = |path: &str| time(value.pointer(path).and_then(Value::as_f64).unwrap_or(f64::NAN));
+    let name = estimates.strip_prefix(shell::target().join("criterion")).unwrap_or(estimates);
+    let name = name.parent().and_then(Path::parent).unwrap_or(name);
+    println!(
+        "| {} | {} | {} to {} | {} |",
+        name.display(),
+        figure("/median/point_estimate"),
+        figure("/median/confidence_interval/lower_bound"),
+        figure("/median/confidence_interval/upper_bound"),
+        figure("/std_dev/point_estimate"),
+    );
+    Ok(())
+}
+
+fn peers(krate: &str, quick: bool) -> Result<()> {
+    let mut cargo = shell::cargo_with("run --release --manifest-path xtask/peers/Cargo.toml");
+    cargo.args(["--features", krate, "--bin", krate]);
+    if quick {
+        cargo.args(["--", "--quick"]);
+    }
+    shell::run(&mut cargo)
+}
+
+fn time(ns: f64) -> String {
+    match ns {
+        ns if ns < 1e3 => format!("{ns:.1} ns"),
+        ns if ns < 1e6 => format!("{:.2} µs", ns / 1e3),
+        ns if ns < 1e9 => format!("{:.2} ms", ns / 1e6),
+        ns => format!("{:.2} s", ns / 1e9),
+    }
+}
