@@ -1,5 +1,6 @@
 //! criterion's benches of our crates, and ours beside theirs in one interleaved run.
 
+use crate::report::{self, Bar, Chart};
 use crate::{PRIMITIVES, shell};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -12,6 +13,9 @@ pub(crate) struct Arguments {
     /// Also ours beside theirs, with the bars that the crates promise
     #[arg(long)]
     peers: bool,
+    /// Also draw everything into target/bench/report.html
+    #[arg(long)]
+    report: bool,
     /// A smoke run: it shows that everything works, its figures mean little
     #[arg(long)]
     quick: bool,
@@ -25,13 +29,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if crates.is_empty() {
         bail!("no such crate: {}", arguments.krate.as_deref().unwrap_or_default());
     }
+    let folder = shell::target().join("bench");
+    std::fs::create_dir_all(&folder)?;
+    let contests = folder.join("contests.jsonl");
+    std::fs::write(&contests, "")?;
+    let mut charts = Vec::new();
     for krate in crates {
         if Path::new(krate).join("benches").exists() {
-            own(krate, arguments.quick)?;
+            charts.extend(own(krate, arguments.quick)?);
         }
         if arguments.peers && PRIMITIVES.contains(&krate) {
-            peers(krate, arguments.quick)?;
+            peers(krate, arguments.quick, &contests)?;
         }
+    }
+    if arguments.report {
+        charts.extend(report::contests(&contests)?);
+        report::write(&folder.join("report.html"), &charts)?;
     }
     Ok(())
 }
@@ -43,7 +56,7 @@ pub(crate) fn smoke() -> Result<()> {
     ))
 }
 
-fn own(krate: &str, quick: bool) -> Result<()> {
+fn own(krate: &str, quick: bool) -> Result<Vec<Chart>> {
     let mut cargo = shell::cargo_with("bench --benches --package");
     cargo.arg(krate).arg("--").arg("--noplot");
     if quick {
@@ -52,12 +65,18 @@ fn own(krate: &str, quick: bool) -> Result<()> {
     let begun = std::time::SystemTime::now();
     shell::run(&mut cargo)?;
     println!(
-        "\n### {krate}\n\n| bench | median | 95 % of the median | spread |\n|---|--:|--:|--:|"
+        "\n### {krate}\n\n| bench | median | 95 % of the median | deviation |\n|---|--:|--:|--:|"
     );
+    let mut charts: Vec<Chart> = Vec::new();
     for estimates in measured(&shell::target().join("criterion"), begun)? {
-        print_row(&estimates)?;
+        let (group, bar) = row(&estimates)?;
+        let title = format!("{krate}: {group}");
+        match charts.last_mut().filter(|chart| chart.title == title) {
+            Some(chart) => chart.bars.push(bar),
+            None => charts.push(Chart { title, bars: vec![bar] }),
+        }
     }
-    Ok(())
+    Ok(charts)
 }
 
 /// `target/criterion/<group>/../new/estimates.json` of this run.
@@ -76,34 +95,42 @@ fn measured(folder: &Path, begun: std::time::SystemTime) -> Result<Vec<PathBuf>>
     Ok(found)
 }
 
-fn print_row(estimates: &Path) -> Result<()> {
+/// Prints a bench's line, and returns its group with the bar to draw.
+fn row(estimates: &Path) -> Result<(String, Bar)> {
     let text = std::fs::read_to_string(estimates)?;
     let value: Value = serde_json::from_str(&text)
         .with_context(|| format!("{} is no JSON", estimates.display()))?;
-    let figure = |path: &str| time(value.pointer(path).and_then(Value::as_f64).unwrap_or(f64::NAN));
+    let figure = |path: &str| value.pointer(path).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    let median = figure("/median/point_estimate");
+    let low = figure("/median/confidence_interval/lower_bound");
+    let high = figure("/median/confidence_interval/upper_bound");
+    let deviation = figure("/std_dev/point_estimate");
     let name = estimates.strip_prefix(shell::target().join("criterion")).unwrap_or(estimates);
-    let name = name.parent().and_then(Path::parent).unwrap_or(name);
+    let name = name.parent().and_then(Path::parent).unwrap_or(name).display().to_string();
+    let (group, bench) = name.split_once('/').unwrap_or((&name, &name));
     println!(
-        "| {} | {} | {} to {} | {} |",
-        name.display(),
-        figure("/median/point_estimate"),
-        figure("/median/confidence_interval/lower_bound"),
-        figure("/median/confidence_interval/upper_bound"),
-        figure("/std_dev/point_estimate"),
+        "| {name} | {} | {} to {} | {} |",
+        time(median),
+        time(low),
+        time(high),
+        time(deviation)
     );
-    Ok(())
+    let bar = Bar { name: bench.to_owned(), median_ns: median, low_ns: low, high_ns: high };
+    Ok((group.to_owned(), bar))
 }
 
-fn peers(krate: &str, quick: bool) -> Result<()> {
+fn peers(krate: &str, quick: bool, contests: &Path) -> Result<()> {
     let mut cargo = shell::cargo_with("run --release --manifest-path xtask/peers/Cargo.toml");
     cargo.args(["--features", krate, "--bin", krate]);
     if quick {
         cargo.args(["--", "--quick"]);
     }
+    cargo.env("RATCHET_BENCH_JSON", std::path::absolute(contests)?);
     shell::run(&mut cargo)
 }
 
-fn time(ns: f64) -> String {
+/// A time with the unit that fits.
+pub(crate) fn time(ns: f64) -> String {
     match ns {
         ns if ns < 1e3 => format!("{ns:.1} ns"),
         ns if ns < 1e6 => format!("{:.2} µs", ns / 1e3),

@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod licences;
 mod loom;
+mod report;
 mod shell;
 mod tidy;
 

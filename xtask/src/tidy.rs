@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// More complaints than this are only counted.
+const SHOWN_MAX: usize = 40;
 /// No file of concepts grows beyond this.
 const LINES_MAX: usize = 400;
 /// A comment this far above an atomic still belongs to it.
@@ -28,6 +30,11 @@ pub(crate) fn run() -> Result<()> {
         complaints.extend(every_mutant_has_one_killer(&tree, krate)?);
     }
     if !complaints.is_empty() {
+        let more = complaints.len().saturating_sub(SHOWN_MAX);
+        complaints.truncate(SHOWN_MAX);
+        if more > 0 {
+            complaints.push(format!("and {more} more"));
+        }
         bail!("the tree is not tidy:\n  {}", complaints.join("\n  "));
     }
     println!("{} files are tidy", tree.files.len());

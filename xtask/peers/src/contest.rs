@@ -1,5 +1,6 @@
 //! One workload, several entries, interleaved rounds.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 /// How much to measure.
@@ -66,6 +67,7 @@ impl<'a> Contest<'a> {
             .collect();
         let outcome = Outcome { title: self.title, figures };
         outcome.print();
+        outcome.record();
         outcome
     }
 }
@@ -122,6 +124,13 @@ impl Figures {
         median(self.samples.iter().map(|s| s.cpu_ns).collect())
     }
 
+    fn to_json(&self) -> serde_json::Value {
+        let (low, high) = self.spread();
+        serde_json::json!({
+            "name": self.name, "median_ns": self.median_ns(), "low_ns": low, "high_ns": high, "cpu_ns": self.cpu_ns(),
+        })
+    }
+
     fn spread(&self) -> (f64, f64) {
         let all = self.samples.iter().map(|s| s.wall_ns);
         (all.clone().fold(f64::INFINITY, f64::min), all.fold(0.0, f64::max))
@@ -148,6 +157,17 @@ impl Outcome {
     pub fn ratio(&self, name: &str, other: &str) -> f64 {
         let (a, b) = (self.figures(name), self.figures(other));
         median(a.samples.iter().zip(&b.samples).map(|(a, b)| a.wall_ns / b.wall_ns).collect())
+    }
+
+    /// Appends the figures, a JSON object a line, to the file that `RATCHET_BENCH_JSON` names.
+    fn record(&self) {
+        let Some(path) = std::env::var_os("RATCHET_BENCH_JSON") else { return };
+        let entries: Vec<_> = self.figures.iter().map(Figures::to_json).collect();
+        let line = serde_json::json!({ "title": self.title, "entries": entries });
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+        if let Err(error) = file.and_then(|mut file| writeln!(file, "{line}")) {
+            eprintln!("cannot write {}: {error}", path.display());
+        }
     }
 
     fn print(&self) {
