@@ -246,3 +246,23 @@ fn figure(said: &str, label: &str) -> String {
 fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_names_its_mutants_above_its_function() {
+        let source = "/// Shows that.\n///\n/// Kills: no-cascade\n/// Kills: lost-wake\n#[test]\n\
+                      fn two_wait() {}\n\n/// Kills: other\n#[test]\nfn one_waits() {}\n";
+        assert_eq!(kills(source, "two_wait"), ["no-cascade", "lost-wake"]);
+        assert_eq!(kills(source, "one_waits"), ["other"]);
+        assert_eq!(kills(source, "nobody"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_figure_is_the_word_after_its_label() {
+        assert_eq!(figure("bound: 3\niterations: 1234\n", "iterations: "), "1234");
+        assert_eq!(figure("bound: 3\n", "iterations: "), "?");
+    }
+}

@@ -255,3 +255,85 @@ fn every_mutant_has_one_killer(tree: &Tree, krate: &str) -> Result<Vec<String>> 
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.starts_with("//"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[(&str, &str)]) -> Tree {
+        let files = files.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned()));
+        Tree { files: files.collect() }
+    }
+
+    /// The rule is content with the first tree and complains once about the second.
+    fn tells_apart(rule: fn(&Tree) -> Vec<String>, good: &Tree, bad: &Tree) {
+        assert_eq!(rule(good), Vec::<String>::new());
+        assert_eq!(rule(bad).len(), 1, "{:?}", rule(bad));
+    }
+
+    #[test]
+    fn a_source_file_needs_its_row_and_a_row_its_file() {
+        let row = "| `a/src/b.rs` | something | nothing |";
+        let good = tree(&[("ARCHITECTURE.md", row), ("a/src/b.rs", "")]);
+        let nameless = tree(&[("ARCHITECTURE.md", ""), ("a/src/b.rs", "")]);
+        let gone = tree(&[("ARCHITECTURE.md", row)]);
+        tells_apart(architecture_names_every_source_file, &good, &nameless);
+        tells_apart(architecture_names_every_source_file, &good, &gone);
+    }
+
+    #[test]
+    fn a_file_opens_with_its_purpose_stays_short_and_is_named_after_a_concept() {
+        let good = tree(&[("a/src/queue.rs", "//! A queue.\n")]);
+        let bare = tree(&[("a/src/queue.rs", "use std;\n")]);
+        let long = tree(&[("a/src/queue.rs", &format!("//! A queue.\n{}", "\n".repeat(400)))]);
+        let vague = tree(&[("a/src/helpers.rs", "//! Things.\n")]);
+        for bad in [bare, long, vague] {
+            tells_apart(files_open_with_their_purpose_and_stay_short, &good, &bad);
+        }
+    }
+
+    #[test]
+    fn only_the_seam_asks_for_loom() {
+        let asks = format!("#[cfg({})]\n", "loom");
+        let good = tree(&[("a/src/sync.rs", &asks)]);
+        let bad = tree(&[("a/src/queue.rs", &asks)]);
+        tells_apart(only_sync_knows_loom, &good, &bad);
+    }
+
+    #[test]
+    fn an_atomic_says_why() {
+        let load = format!("flag.load(Ordering::{});\n", "Acquire");
+        let good = tree(&[("a/src/b.rs", &format!("// ORDERING: pairs with the store.\n{load}"))]);
+        let bad = tree(&[("a/src/b.rs", &load)]);
+        tells_apart(atomics_say_why_their_ordering_suffices, &good, &bad);
+    }
+
+    #[test]
+    fn nothing_unfinished_is_committed() {
+        let bad = tree(&[("a/README.md", concat!("TO", "DO: write this\n"))]);
+        tells_apart(nothing_is_unfinished_or_names_a_machine, &tree(&[("a/README.md", "")]), &bad);
+    }
+
+    #[test]
+    fn a_primitive_depends_on_no_other() {
+        let good = tree(&[("ratelimit/Cargo.toml", "[dependencies]\nspin.workspace = true\n")]);
+        let bad = tree(&[("ratelimit/Cargo.toml", "[dependencies]\nworkqueue.workspace = true\n")]);
+        tells_apart(primitives_do_not_know_each_other, &good, &bad);
+    }
+
+    #[test]
+    fn a_link_leads_to_a_file() {
+        let good = tree(&[("README.md", "[map](ARCHITECTURE.md) [site](https://example.org)")]);
+        let bad = tree(&[("README.md", "[map](NO_SUCH_FILE.md)")]);
+        std::env::set_current_dir(shell::root()).expect("the workspace is there");
+        tells_apart(links_lead_somewhere, &good, &bad);
+    }
+
+    #[test]
+    fn a_version_has_its_heading() {
+        let manifest = ("Cargo.toml", "version = \"0.2.0\"\n");
+        let good = tree(&[manifest, ("CHANGELOG.md", "## 0.2.0\n")]);
+        let bad = tree(&[manifest, ("CHANGELOG.md", "## 0.1.0\n")]);
+        tells_apart(the_changelog_has_this_version, &good, &bad);
+    }
+}
