@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod licences;
 mod loom;
+mod mutants;
 mod report;
 mod shell;
 mod tidy;
@@ -34,6 +35,8 @@ enum Command {
     Loom(loom::Arguments),
     /// criterion benches, and ours beside theirs with --peers
     Bench(bench::Arguments),
+    /// cargo-mutants over one crate, with what survives and why
+    Mutants(mutants::Arguments),
     /// Licences and sources of all dependencies, against deny.toml
     Licences,
 }
@@ -55,6 +58,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Tidy => tidy::run(),
         Command::Loom(arguments) => loom::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
+        Command::Mutants(arguments) => mutants::run(arguments),
         Command::Licences => licences::run(),
     }
 }
