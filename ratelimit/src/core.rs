@@ -1,0 +1,321 @@
+//! The two locks of a limiter and who holds which when.
+//!
+//! Lock order: line, then front. The fast path holds the front alone, for a few nanoseconds. Whoever
+//! finds that a permit is not there, or that somebody waits, enters the line: both locks, everything
+//! due granted, then the change. Nobody is woken and nobody sleeps under either.
+
+use crate::bucket::{Bucket, Levels, Limit};
+use crate::clock::Time;
+use crate::front::Front;
+use crate::line::{Grant, Line, Outcome, Place};
+use crate::moment::Moment;
+use crate::stats::Stats;
+use crate::sync::{Mutex, Spin, lock, mutant};
+use crate::{AcquireError, Cancel, Cost, LimitName, NotYet, Parker, UnknownLimit};
+
+/// What the handles of one limiter share.
+pub(crate) struct Core<const N: usize> {
+    time: Time,
+    names: [LimitName; N],
+    /// Permits in flight are bounded, so a dropped permit has something to give back.
+    pub(crate) bounded: bool,
+    front: Spin<Front<N>>,
+    line: Mutex<Line<N>>,
+}
+
+/// Until when a caller is ready to wait.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience<'a> {
+    pub(crate) deadline: Moment,
+    pub(crate) cancel: Option<&'a Cancel>,
+}
+
+impl Patience<'_> {
+    pub(crate) const ENDLESS: Self = Self { deadline: Moment::NEVER, cancel: None };
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.is_some_and(Cancel::is_cancelled)
+    }
+}
+
+/// What joining the line came to.
+pub(crate) enum Joined<const N: usize> {
+    Granted(Grant<N>),
+    Waiting(Place),
+}
+
+enum Look<const N: usize> {
+    Ended(Outcome<N>),
+    Failed(AcquireError),
+    Sleep(Moment),
+}
+
+impl<const N: usize> Core<N> {
+    pub(crate) fn new(
+        time: Time,
+        names: [LimitName; N],
+        limits: [Limit; N],
+        full: bool,
+        held_max: Option<usize>,
+    ) -> Self {
+        let now = Moment::from_clock(time.now());
+        let levels = Levels::new(now, limits.map(|limit| Bucket::new(limit, full)));
+        Self {
+            time,
+            names,
+            bounded: held_max.is_some(),
+            front: Spin::new(Front::new(levels, held_max.unwrap_or(usize::MAX))),
+            line: Mutex::new(Line::new(levels)),
+        }
+    }
+
+    pub(crate) fn names(&self) -> &[LimitName; N] {
+        &self.names
+    }
+
+    pub(crate) fn limit_index(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|known| known == name)
+    }
+
+    pub(crate) fn unknown(&self, name: &str) -> UnknownLimit {
+        let known = self.names.iter().map(LimitName::as_str).collect::<Vec<_>>().join(", ");
+        UnknownLimit { name: name.to_owned(), known }
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        Moment::from_clock(self.time.now())
+    }
+
+    /// A permit, if it is there and nobody waits. One lock, no allocation.
+    #[inline]
+    pub(crate) fn take_now(&self, cost: Cost<N>) -> Option<Grant<N>> {
+        let now = self.now();
+        let mut front = self.front.lock();
+        if front.waiting {
+            return None;
+        }
+        front.levels.advance(now);
+        if !front.levels.covers(cost) || !front.has_place() {
+            return None;
+        }
+        let at = front.levels.at();
+        if mutant("levels-one-at-a-time") {
+            drop(front);
+            for limit in 0..N {
+                self.front
+                    .lock()
+                    .levels
+                    .take(Cost::from([0; N]).with(limit, cost.amounts()[limit]));
+            }
+            self.front.lock().count(cost);
+        } else {
+            front.take(cost);
+        }
+        Some(Grant { cost, at, joined: at })
+    }
+
+    /// A permit, waited for if need be.
+    #[inline]
+    pub(crate) fn acquire(
+        &self,
+        cost: Cost<N>,
+        patience: Patience<'_>,
+    ) -> Result<Grant<N>, AcquireError> {
+        if patience.is_cancelled() {
+            return Err(AcquireError::Cancelled);
+        }
+        if let Some(grant) = self.take_now(cost) {
+            return Ok(grant);
+        }
+        match self.join(cost, patience.deadline)? {
+            Joined::Granted(grant) => Ok(grant),
+            Joined::Waiting(place) => self.wait(place, patience),
+        }
+    }
+
+    /// A permit now, or when it will be there.
+    pub(crate) fn try_take(&self, cost: Cost<N>) -> Result<Grant<N>, NotYet> {
+        if let Some(grant) = self.take_now(cost) {
+            return Ok(grant);
+        }
+        self.enter(|line, front| {
+            if let Some(limit) = front.levels.never(cost) {
+                front.tally.refused(Some(limit));
+                let limit = self.names[limit].clone();
+                return Err(NotYet { retry_after: std::time::Duration::MAX, limit });
+            }
+            let (ready, slowest) = line.turn(front, cost);
+            let now = front.levels.at();
+            if line.is_empty() && ready <= now && front.has_place() {
+                front.take(cost);
+                return Ok(Grant { cost, at: now, joined: now });
+            }
+            let limit = self.culprit(front, ready, slowest);
+            Err(NotYet { retry_after: ready.since(now), limit })
+        })
+    }
+
+    /// Names the limit behind a refusal, and counts it.
+    fn culprit(&self, front: &mut Front<N>, ready: Moment, slowest: usize) -> LimitName {
+        if ready <= front.levels.at() && !front.has_place() {
+            front.tally.refused(None);
+            return LimitName::new("in_flight");
+        }
+        front.tally.refused(Some(slowest));
+        self.names[slowest].clone()
+    }
+
+    /// A permit if it is there, otherwise a place in line, unless it would come after the deadline.
+    pub(crate) fn join(&self, cost: Cost<N>, deadline: Moment) -> Result<Joined<N>, AcquireError> {
+        self.enter(|line, front| {
+            if let Some(limit) = front.levels.never(cost) {
+                front.tally.refused(Some(limit));
+                return Err(self.exceeds(front, cost, limit));
+            }
+            let (ready, slowest) = line.turn(front, cost);
+            let now = front.levels.at();
+            if line.is_empty() && ready <= now && front.has_place() {
+                front.take(cost);
+                return Ok(Joined::Granted(Grant { cost, at: now, joined: now }));
+            }
+            if ready > deadline {
+                let limit = self.culprit(front, ready, slowest);
+                return Err(AcquireError::Timeout { retry_after: ready.since(now), limit });
+            }
+            Ok(Joined::Waiting(line.join(front, cost, (ready, slowest))))
+        })
+    }
+
+    fn exceeds(&self, front: &Front<N>, cost: Cost<N>, limit: usize) -> AcquireError {
+        AcquireError::ExceedsBurst {
+            limit: self.names[limit].clone(),
+            cost: cost.amounts()[limit],
+            burst: front.levels.buckets()[limit].limit().burst(),
+        }
+    }
+
+    /// Sleeps, outside every lock, until the place in line is granted or patience ends.
+    pub(crate) fn wait(
+        &self,
+        place: Place,
+        patience: Patience<'_>,
+    ) -> Result<Grant<N>, AcquireError> {
+        let parker = Parker::new();
+        let _watch = patience.cancel.map(|cancel| cancel.watch(&parker));
+        loop {
+            match self.enter(|line, front| self.look(line, front, place, patience, &parker)) {
+                Look::Ended(Outcome::Granted(grant)) => return Ok(grant),
+                Look::Ended(Outcome::Never { cost, limit }) => {
+                    return Err(self.exceeds(&self.front.lock(), cost, limit));
+                }
+                Look::Failed(error) => return Err(error),
+                Look::Sleep(until) => self.sleep(&parker, until),
+            }
+        }
+    }
+
+    fn sleep(&self, parker: &Parker, until: Moment) {
+        let until = (until != Moment::NEVER).then(|| until.reading());
+        if mutant("sleep-under-lock") {
+            let _line = lock(&self.line);
+            return self.time.park(parker, until);
+        }
+        self.time.park(parker, until);
+    }
+
+    fn look(
+        &self,
+        line: &mut Line<N>,
+        front: &mut Front<N>,
+        place: Place,
+        patience: Patience<'_>,
+        parker: &Parker,
+    ) -> Look<N> {
+        if let Some(outcome) = line.outcome(place) {
+            return Look::Ended(outcome);
+        }
+        if patience.is_cancelled() {
+            line.leave(front, place);
+            return Look::Failed(AcquireError::Cancelled);
+        }
+        let (now, deadline) = (front.levels.at(), patience.deadline);
+        let Some(entry) = line.entry(place) else {
+            unreachable!("a place is in line until its outcome was told, which happens once");
+        };
+        let (ready, slowest) = (entry.ready, entry.slowest);
+        if deadline <= now || ready > deadline {
+            line.leave(front, place);
+            let limit = self.culprit(front, ready, slowest);
+            return Look::Failed(AcquireError::Timeout { retry_after: ready.since(now), limit });
+        }
+        // Due and still here: all permits that may be held are held, and who drops one wakes us.
+        let wake = if ready > now { ready } else { Moment::NEVER };
+        entry.sleeps_until = wake.min(deadline);
+        entry.parker = Some(parker.clone());
+        Look::Sleep(entry.sleeps_until)
+    }
+
+    /// Gives a place in line back, or the permit that it has become.
+    pub(crate) fn leave(&self, place: Place) {
+        self.enter(|line, front| line.leave(front, place));
+    }
+
+    /// Takes back a grant that nobody used.
+    pub(crate) fn undo(&self, grant: Grant<N>) {
+        self.change(|front| {
+            front.levels.settle(grant.cost, Cost::from([0; N]));
+            front.release();
+        });
+    }
+
+    /// When the place will be granted if nothing changes; now, if that is decided.
+    pub(crate) fn ready_in(&self, place: Place) -> std::time::Duration {
+        self.enter(|line, front| match line.entry(place) {
+            Some(entry) => entry.ready.since(front.levels.at()),
+            None => std::time::Duration::ZERO,
+        })
+    }
+
+    pub(crate) fn is_decided(&self, place: Place) -> bool {
+        self.enter(|line, _| line.is_decided(place))
+    }
+
+    /// Changes the levels at this instant; whoever waits is rescheduled.
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Front<N>) -> R) -> R {
+        let now = self.now();
+        let mut front = self.front.lock();
+        if !front.waiting {
+            front.levels.advance(now);
+            return change(&mut front);
+        }
+        drop(front);
+        self.enter(|line, front| {
+            line.changed = true;
+            change(front)
+        })
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.enter(|line, front| Stats::of(front, &self.names, line.len()))
+    }
+
+    /// Both locks, in order; all that is due is granted before `act` and, if it changed anything,
+    /// after it. Wakes whom it concerns once the locks are released.
+    fn enter<R>(&self, act: impl FnOnce(&mut Line<N>, &mut Front<N>) -> R) -> R {
+        let (result, to_wake) = {
+            let mut line = lock(&self.line);
+            let now = self.now();
+            let mut front = self.front.lock();
+            line.catch_up(&mut front, now);
+            let result = act(&mut line, &mut front);
+            if line.changed {
+                line.plan(&front);
+                line.catch_up(&mut front, now);
+            }
+            front.waiting = !line.is_empty();
+            (result, std::mem::take(&mut line.to_wake))
+        };
+        to_wake.iter().for_each(Parker::wake);
+        result
+    }
+}

@@ -1,0 +1,57 @@
+//! What a caller looks at first: the levels, and whether anybody waits.
+
+use crate::{Cost, bucket::Levels, stats::Tally};
+
+/// Under the limiter's spin lock. The fast path touches nothing else.
+///
+/// While `waiting` is set, only a holder of the line lock changes any of this.
+#[derive(Debug)]
+pub(crate) struct Front<const N: usize> {
+    pub(crate) levels: Levels<N>,
+    /// The line is not empty: a newcomer has to join it.
+    pub(crate) waiting: bool,
+    /// Permits that are held; counted only where they are bounded.
+    held: usize,
+    /// The bound on permits in flight; `usize::MAX`: none.
+    held_max: usize,
+    pub(crate) tally: Tally<N>,
+}
+
+impl<const N: usize> Front<N> {
+    pub(crate) fn new(levels: Levels<N>, held_max: usize) -> Self {
+        Self { levels, waiting: false, held: 0, held_max, tally: Tally::new() }
+    }
+
+    /// May one more permit be held?
+    #[inline]
+    pub(crate) fn has_place(&self) -> bool {
+        self.held < self.held_max
+    }
+
+    /// Charges all limits at once and counts the permit.
+    #[inline]
+    pub(crate) fn take(&mut self, cost: Cost<N>) {
+        self.levels.take(cost);
+        self.count(cost);
+    }
+
+    #[inline]
+    pub(crate) fn count(&mut self, cost: Cost<N>) {
+        self.tally.granted(cost);
+        if self.held_max != usize::MAX {
+            self.held += 1;
+        }
+    }
+
+    /// A permit is held no longer.
+    pub(crate) fn release(&mut self) {
+        if self.held_max != usize::MAX {
+            debug_assert!(self.held > 0, "a permit was given back twice");
+            self.held = self.held.saturating_sub(1);
+        }
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.held
+    }
+}

@@ -1,0 +1,194 @@
+//! The one line in which everybody waits, whatever the limit.
+//!
+//! Only the head leaves, at the first instant at which every limit's level covers its cost, and
+//! takes from all at once. A line for each limit would let the credit of one pile up while the head
+//! waits for another.
+
+use crate::{Cost, Parker, front::Front, moment::Moment};
+use std::collections::{HashMap, VecDeque};
+
+/// A place in line; they count up, so the line is sorted by them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place(u64);
+
+/// A permit that was taken from the levels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Grant<const N: usize> {
+    pub(crate) cost: Cost<N>,
+    /// When all levels covered the cost, which is when it was taken; not when the caller woke up.
+    pub(crate) at: Moment,
+    pub(crate) joined: Moment,
+}
+
+/// How a wait in line ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Outcome<const N: usize> {
+    Granted(Grant<N>),
+    /// A new rate made the cost larger than this limit's burst.
+    Never {
+        cost: Cost<N>,
+        limit: usize,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct Entry<const N: usize> {
+    place: Place,
+    cost: Cost<N>,
+    joined: Moment,
+    /// When it will be granted if nothing changes; with a bound on permits in flight, not before.
+    pub(crate) ready: Moment,
+    /// The limit that takes longest.
+    pub(crate) slowest: usize,
+    /// When its thread wakes by itself. Later than `ready`, or than a grant: it must be woken.
+    pub(crate) sleeps_until: Moment,
+    pub(crate) parker: Option<Parker>,
+}
+
+/// Everybody who waits, and what became of those who have not asked yet.
+///
+/// Guarded by the limiter's line lock. While the line is not empty, `Front::waiting` is set and
+/// nobody without this lock changes the levels.
+#[derive(Debug)]
+pub(crate) struct Line<const N: usize> {
+    entries: VecDeque<Entry<N>>,
+    next: u64,
+    /// The levels as they will be when the last in line has been granted. Only of use if there is one.
+    tail: crate::bucket::Levels<N>,
+    ended: HashMap<Place, Outcome<N>>,
+    /// Levels or entries changed: `ready` of every entry is out of date.
+    pub(crate) changed: bool,
+    /// Whom to wake once the locks are released.
+    pub(crate) to_wake: Vec<Parker>,
+}
+
+impl<const N: usize> Line<N> {
+    pub(crate) fn new(tail: crate::bucket::Levels<N>) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            next: 0,
+            tail,
+            ended: HashMap::new(),
+            changed: false,
+            to_wake: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Grants every head that is due, at its own time, then moves the levels to `now`.
+    ///
+    /// A caller that wakes up late so loses nothing, and those behind it neither.
+    pub(crate) fn catch_up(&mut self, front: &mut Front<N>, now: Moment) {
+        let now = now.max(front.levels.at());
+        while self.entries.front().is_some_and(|head| head.ready <= now) && front.has_place() {
+            let Some(head) = self.entries.pop_front() else { break };
+            front.levels.advance(head.ready);
+            debug_assert!(front.levels.covers(head.cost), "granted before its time");
+            let grant = Grant { cost: head.cost, at: front.levels.at(), joined: head.joined };
+            front.take(head.cost);
+            front.tally.waited(head.slowest, grant.at.nanos_since(grant.joined));
+            self.end(head, Outcome::Granted(grant), now);
+        }
+        front.levels.advance(now);
+    }
+
+    fn end(&mut self, entry: Entry<N>, outcome: Outcome<N>, now: Moment) {
+        self.ended.insert(entry.place, outcome);
+        if entry.sleeps_until > now {
+            self.to_wake.extend(entry.parker);
+        }
+    }
+
+    /// Works out anew when everybody's turn is, and wakes those whose time moved earlier.
+    ///
+    /// To be called when all that is due has been granted. Those whose cost no longer fits into a
+    /// burst leave the line, or they would block it for ever.
+    pub(crate) fn plan(&mut self, front: &Front<N>) {
+        self.changed = false;
+        let now = front.levels.at();
+        let mut levels = front.levels;
+        for mut entry in std::mem::take(&mut self.entries) {
+            if let Some(limit) = levels.never(entry.cost) {
+                let cost = entry.cost;
+                self.end(entry, Outcome::Never { cost, limit }, now);
+                continue;
+            }
+            (entry.ready, entry.slowest) = levels.ready(entry.cost);
+            levels.advance(entry.ready);
+            levels.take(entry.cost);
+            if entry.ready < entry.sleeps_until {
+                entry.sleeps_until = entry.ready;
+                self.to_wake.extend(entry.parker.clone());
+            }
+            self.entries.push_back(entry);
+        }
+        self.tail = levels;
+    }
+
+    /// When a newcomer would be granted, behind all those who wait, and the limit that takes longest.
+    pub(crate) fn turn(&mut self, front: &Front<N>, cost: Cost<N>) -> (Moment, usize) {
+        if self.entries.is_empty() {
+            self.tail = front.levels;
+        } else {
+            self.tail.advance(front.levels.at());
+        }
+        self.tail.ready(cost)
+    }
+
+    /// Joins at the end. `turn` has just told `ready` and `slowest`.
+    pub(crate) fn join(&mut self, front: &Front<N>, cost: Cost<N>, turn: (Moment, usize)) -> Place {
+        let place = Place(self.next);
+        self.next += 1;
+        let (ready, slowest) = turn;
+        self.tail.advance(ready);
+        self.tail.take(cost);
+        self.entries.push_back(Entry {
+            place,
+            cost,
+            joined: front.levels.at(),
+            ready,
+            slowest,
+            // Nobody sleeps yet: whoever will looks at `ready` first.
+            sleeps_until: Moment::ZERO,
+            parker: None,
+        });
+        place
+    }
+
+    pub(crate) fn entry(&mut self, place: Place) -> Option<&mut Entry<N>> {
+        let index = self.index(place)?;
+        self.entries.get_mut(index)
+    }
+
+    /// What became of a place, if it was decided. Tells it once.
+    pub(crate) fn outcome(&mut self, place: Place) -> Option<Outcome<N>> {
+        self.ended.remove(&place)
+    }
+
+    pub(crate) fn is_decided(&self, place: Place) -> bool {
+        self.ended.contains_key(&place)
+    }
+
+    /// Gives a place up. Nobody ahead moves, and nobody behind gets later.
+    pub(crate) fn leave(&mut self, front: &mut Front<N>, place: Place) {
+        if let Some(index) = self.index(place) {
+            self.entries.remove(index);
+            self.changed = true;
+        } else if let Some(Outcome::Granted(grant)) = self.outcome(place) {
+            front.levels.settle(grant.cost, Cost::from([0; N]));
+            front.release();
+            self.changed = true;
+        }
+    }
+
+    fn index(&self, place: Place) -> Option<usize> {
+        self.entries.binary_search_by_key(&place, |entry| entry.place).ok()
+    }
+}
