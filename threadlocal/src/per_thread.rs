@@ -1,0 +1,243 @@
+//! `PerThread`: every thread has an adapter of its own, and the owner can reach all of them.
+
+use std::fmt;
+use std::rc::Rc;
+
+use crate::builder::PerThreadBuilder;
+use crate::error::{Reentry, UseError};
+use crate::local::Local;
+use crate::registry::{Registry, Retirement};
+use crate::seat::SharedSeat;
+use crate::slot::Visiting;
+use crate::storage::Storage;
+use crate::sync::Arc;
+use crate::table;
+
+/// One adapter a thread, built at its first use there; the owner can count, visit and collect them.
+///
+/// Cloning gives another handle to the same adapters. Handles are `Send + Sync`; the adapters must be
+/// `Send`, since the owner may drop or collect them on a thread of its own. For adapters that are not,
+/// there is [`PerThreadLocal`](crate::PerThreadLocal).
+///
+/// # When an adapter is dropped
+/// At the first of these: its thread ends or calls [`leave`](crate::leave); it is discarded; it is
+/// invalidated (an idle one at once, by the caller of `invalidate`; a busy one when its `with`
+/// returns); the last handle goes. The old one is always dropped before its thread builds a new one.
+/// So after the workers were joined nothing is left to collect: whoever wants to flush or to sum uses
+/// [`on_retire`](PerThreadBuilder::on_retire), called once per adapter wherever it ends, or
+/// [`keep_retired`](PerThreadBuilder::keep_retired), which keeps the adapters of ended threads for
+/// [`drain`](Self::drain).
+///
+/// # Pitfalls
+/// - [`std::thread::scope`] may return before its threads have dropped their thread-local values
+///   (rust-lang/rust#116237). Join the threads explicitly, or let them call [`leave`](crate::leave).
+/// - An adapter that owns a handle of its own storage keeps it alive: both leak until the thread ends.
+/// - The main thread's adapter of a storage in a `static` may never be dropped.
+/// - A panic in an adapter's `Drop` while its thread ends aborts the process.
+/// - Two storages whose `for_each` go through each other inside a `with` can wait for each other, as
+///   two locks taken in two orders can.
+pub struct PerThread<T: 'static, E> {
+    pub(crate) shared: Arc<Shared<T, E>>,
+}
+
+/// What the handles share. Its end is the storage's.
+pub(crate) struct Shared<T: 'static, E> {
+    storage: Storage,
+    registry: Arc<Registry<T>>,
+    retirement: Retirement<T>,
+    make: Box<Make<T, E>>,
+}
+
+pub(crate) type Make<T, E> = dyn Fn() -> Result<T, E> + Send + Sync;
+
+impl<T: Send + 'static, E: 'static> PerThread<T, E> {
+    /// A storage whose adapters `make` builds, each on the thread that uses it.
+    ///
+    /// `make` runs inside the first `with` of each thread and after every invalidation. Where it
+    /// fails nothing is left behind, and the next use tries again.
+    pub fn new(make: impl Fn() -> Result<T, E> + Send + Sync + 'static) -> Self {
+        Self::builder().build(make)
+    }
+
+    /// A storage with a say in how its adapters end.
+    pub fn builder() -> PerThreadBuilder<T, E> {
+        PerThreadBuilder::new()
+    }
+
+    pub(crate) fn from_parts(make: Box<Make<T, E>>, retirement: Retirement<T>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                storage: Storage::new(),
+                registry: Arc::new(Registry::new(retirement.clone())),
+                retirement,
+                make,
+            }),
+        }
+    }
+
+    /// Runs `f` on this thread's adapter, building it first where there is none.
+    ///
+    /// Every call that starts after an [`invalidate`](Self::invalidate) returned uses an adapter that
+    /// was built after it. Blocks only while another thread's [`for_each`](Self::for_each) looks at
+    /// this very adapter.
+    ///
+    /// # Errors
+    /// [`Make`](UseError::Make) if building failed; [`Reentry`](UseError::Reentry) inside a `with` or
+    /// `for_each` of the same storage, `make` included;
+    /// [`ThreadExiting`](UseError::ThreadExiting) once this thread's thread-local values are gone.
+    ///
+    /// # Panics
+    /// Passes a panic of `make` or `f` on; the adapter is then discarded.
+    pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Result<R, UseError<E>> {
+        let seat = self.shared.seat()?;
+        self.shared.with(&seat, f)
+    }
+
+    /// As [`with`](Self::with), but inside a `with` of the same storage on a one-off adapter, built
+    /// and ended for this call.
+    ///
+    /// For closures that may run nested without knowing: a work-stealing pool such as rayon runs
+    /// another job inside a job that waits.
+    ///
+    /// # Errors
+    /// As [`with`](Self::with), less [`Reentry`](UseError::Reentry).
+    pub fn with_or_temp<R>(&self, f: impl FnOnce(&mut T) -> R) -> Result<R, UseError<E>> {
+        let seat = self.shared.seat()?;
+        if !seat.door().is_busy() {
+            return self.shared.with(&seat, f);
+        }
+        let mut one_off = (self.shared.make)().map_err(UseError::Make)?;
+        let result = f(&mut one_off);
+        self.shared.retirement.retire(one_off);
+        Ok(result)
+    }
+
+    /// A handle for a loop on this thread: the look-up is done once, at its first use.
+    pub fn local(&self) -> Local<T, E> {
+        Local::new(self.clone())
+    }
+
+    /// Makes every adapter built so far stale: each thread builds a new one at its next use.
+    ///
+    /// Idle adapters are dropped here and now, on the calling thread; a busy one when its `with`
+    /// returns. What the caller wrote before, new credentials for instance, is seen by every `make`
+    /// that follows. Does not block. Allowed inside a `with`, where it spares the adapter in hand
+    /// until the end.
+    ///
+    /// Adapters kept by [`keep_retired`](PerThreadBuilder::keep_retired) stay: no use sees them again.
+    pub fn invalidate(&self) {
+        self.shared.storage.generation.advance();
+        for stale in self.shared.registry.take_stale(&self.shared.storage.generation) {
+            self.shared.retirement.retire(stale);
+        }
+    }
+
+    /// Ends this thread's adapter: its next use builds a new one. Inside a `with` (a client found
+    /// broken mid-call) it happens when that returns. Blocks only while another thread's `for_each`
+    /// looks at it.
+    pub fn discard(&self) {
+        if let Some(seat) = table::existing_seat::<SharedSeat<T>>(&self.shared.storage) {
+            seat.discard(&self.shared.retirement);
+        }
+    }
+
+    /// How many adapters are alive, kept ones included, one-off ones not. Counts every adapter whose
+    /// `with` is known to have returned; a moment later it may be another number. Does not block.
+    pub fn len(&self) -> usize {
+        self.shared.registry.live()
+    }
+
+    /// Whether no adapter is alive, as [`len`](Self::len) sees it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many threads have a place here, with an adapter at the moment or without; kept ones of
+    /// ended threads included. Bounded by the live threads that ever used the storage.
+    pub fn seats(&self) -> usize {
+        self.shared.registry.seats()
+    }
+
+    /// Runs `f` on every adapter, one after another, in the order in which their threads came.
+    ///
+    /// **Blocks** for each adapter until its `with` has returned; its thread in turn waits while `f`
+    /// looks at it. Sees every adapter whose `with` returned before this call. Inside `f`, `with` of
+    /// the same storage is [`Reentry`](UseError::Reentry).
+    ///
+    /// # Errors
+    /// [`Reentry`] inside a `with` or `for_each` of this storage, without waiting for anything: two
+    /// threads inside `with` would otherwise lock each other out.
+    ///
+    /// # Panics
+    /// Passes a panic of `f` on; the adapter that it was looking at is discarded.
+    pub fn for_each(&self, mut f: impl FnMut(&mut T)) -> Result<(), Reentry> {
+        // A thread at its end has no seat and cannot be inside anything.
+        let seat = self.shared.seat().ok();
+        let stay = match &seat {
+            Some(seat) => Some(seat.stay(&self.shared.retirement)?),
+            None => None,
+        };
+        for slot in self.shared.registry.all() {
+            let generation = &self.shared.storage.generation;
+            Visiting::new(&slot, generation, &self.shared.retirement).look(&mut f);
+        }
+        drop(stay);
+        Ok(())
+    }
+
+    /// Takes every adapter out and hands them over; threads that live on build new ones at their
+    /// next use. Nothing is called on them: they are the caller's.
+    ///
+    /// **Blocks** for each adapter until its `with` has returned. Sees every adapter whose `with`
+    /// returned before this call, kept ones of ended threads included.
+    ///
+    /// # Errors
+    /// [`Reentry`] inside a `with` or `for_each` of this storage, without waiting for anything.
+    pub fn drain(&self) -> Result<Vec<T>, Reentry> {
+        let seat = table::existing_seat::<SharedSeat<T>>(&self.shared.storage);
+        if seat.is_some_and(|seat| seat.door().is_busy()) {
+            return Err(Reentry);
+        }
+        Ok(self.shared.registry.drain())
+    }
+}
+
+impl<T: Send + 'static, E: 'static> Shared<T, E> {
+    /// This thread's seat.
+    #[inline]
+    pub(crate) fn seat(&self) -> Result<Rc<SharedSeat<T>>, crate::error::ThreadExiting> {
+        table::seat(&self.storage, || SharedSeat::new(&self.registry, &self.storage.generation))
+    }
+
+    #[inline]
+    pub(crate) fn with<R>(
+        &self,
+        seat: &SharedSeat<T>,
+        f: impl FnOnce(&mut T) -> R,
+    ) -> Result<R, UseError<E>> {
+        seat.with(&self.retirement, &*self.make, f)
+    }
+}
+
+impl<T, E> Drop for Shared<T, E> {
+    fn drop(&mut self) {
+        for adapter in self.registry.close() {
+            self.retirement.retire(adapter);
+        }
+    }
+}
+
+impl<T, E> Clone for PerThread<T, E> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<T, E> fmt::Debug for PerThread<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PerThread")
+            .field("live", &self.shared.registry.live())
+            .field("seats", &self.shared.registry.seats())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,163 @@
+//! The registry of a `PerThread`: every thread's slot, within reach of the storage's owner.
+
+use std::collections::BTreeMap;
+use std::sync::Arc as StdArc;
+
+use crate::slot::Slot;
+use crate::stamp::Generation;
+use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, lock, mutant};
+
+/// What is called with an adapter at its end, in place of a plain drop.
+pub(crate) type OnRetire<T> = StdArc<dyn Fn(T) + Send + Sync>;
+
+/// A thread's entry in the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SeatId(u64);
+
+/// All slots of one storage. Kept alive by the storage and by the seats in it.
+///
+/// Its lock is held for look-ups only: no slot is locked and no foreign code runs under it.
+pub(crate) struct Registry<T> {
+    entries: Mutex<Entries<T>>,
+    live: Arc<AtomicUsize>,
+}
+
+struct Entries<T> {
+    /// In the order in which threads came. Holds exactly the seats that have not left, and those of
+    /// ended threads whose adapter is kept.
+    slots: BTreeMap<SeatId, Entry<T>>,
+    next: u64,
+    /// `None` once the storage is over: its end then takes care of every slot.
+    open: Option<Retirement<T>>,
+}
+
+struct Entry<T> {
+    slot: Arc<Slot<T>>,
+    /// Its thread has left; the slot waits for `drain`.
+    ended: bool,
+}
+
+/// How adapters end in this storage.
+pub(crate) struct Retirement<T> {
+    pub(crate) on_retire: Option<OnRetire<T>>,
+    /// Adapters of ended threads wait for `drain`.
+    pub(crate) keep: bool,
+}
+
+impl<T> Clone for Retirement<T> {
+    fn clone(&self) -> Self {
+        Self { on_retire: self.on_retire.clone(), keep: self.keep }
+    }
+}
+
+impl<T> Retirement<T> {
+    /// Ends an adapter. The caller holds no lock.
+    pub(crate) fn retire(&self, adapter: T) {
+        match &self.on_retire {
+            Some(on_retire) => on_retire(adapter),
+            None => drop(adapter),
+        }
+    }
+}
+
+impl<T> Registry<T> {
+    pub(crate) fn new(retirement: Retirement<T>) -> Self {
+        let entries = Entries { slots: BTreeMap::new(), next: 0, open: Some(retirement) };
+        Self { entries: Mutex::new(entries), live: Arc::new(AtomicUsize::new(0)) }
+    }
+
+    /// A slot for the calling thread.
+    pub(crate) fn enter(&self) -> (SeatId, Arc<Slot<T>>) {
+        let slot = Arc::new(Slot::new(Arc::clone(&self.live)));
+        let mut entries = lock(&self.entries);
+        let id = SeatId(entries.next);
+        entries.next += 1;
+        entries.slots.insert(id, Entry { slot: Arc::clone(&slot), ended: false });
+        (id, slot)
+    }
+
+    /// The thread of `id` ends: its adapter is retired, or kept for `drain`.
+    pub(crate) fn exit(&self, id: SeatId, slot: &Slot<T>) {
+        let retirement = {
+            let mut entries = lock(&self.entries);
+            let Some(retirement) = entries.open.clone() else {
+                // The storage's end has taken this slot's adapter, or is about to.
+                return;
+            };
+            if retirement.keep {
+                if let Some(entry) = entries.slots.get_mut(&id) {
+                    entry.ended = true;
+                }
+            } else if !mutant("exit-keeps-entry") {
+                entries.slots.remove(&id);
+            }
+            retirement
+        };
+        if retirement.keep {
+            if slot.hold().is_empty() {
+                lock(&self.entries).slots.remove(&id);
+            }
+            return;
+        }
+        if let Some(adapter) = slot.take() {
+            retirement.retire(adapter);
+        }
+    }
+
+    /// The adapters alive.
+    pub(crate) fn live(&self) -> usize {
+        // ORDERING: Relaxed; exact for every use that the caller knows to have returned, by whatever
+        // told it so.
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// The seats in use, with an adapter or without, and the kept ones.
+    pub(crate) fn seats(&self) -> usize {
+        lock(&self.entries).slots.len()
+    }
+
+    /// Takes every idle stale adapter out; kept ones stay, no use will see them again.
+    pub(crate) fn take_stale(&self, generation: &Generation) -> Vec<T> {
+        let slots = self.slots(|entry| !entry.ended);
+        slots.iter().filter_map(|slot| slot.take_if_stale(generation)).collect()
+    }
+
+    /// Every slot, in the order in which their threads came.
+    pub(crate) fn all(&self) -> Vec<Arc<Slot<T>>> {
+        self.slots(|_| true)
+    }
+
+    /// Takes every adapter out, waiting for the busy ones, and forgets the kept seats.
+    pub(crate) fn drain(&self) -> Vec<T> {
+        let slots: Vec<_> = {
+            let entries = lock(&self.entries);
+            entries.slots.iter().map(|(id, entry)| (*id, Arc::clone(&entry.slot))).collect()
+        };
+        let adapters = slots.iter().filter_map(|(_, slot)| slot.take()).collect();
+        // An ended seat is never filled again. One that ends after this look finds its slot empty
+        // and forgets itself: see `exit`.
+        let mut entries = lock(&self.entries);
+        for (id, _) in slots {
+            if entries.slots.get(&id).is_some_and(|entry| entry.ended) {
+                entries.slots.remove(&id);
+            }
+        }
+        adapters
+    }
+
+    /// The storage is over: takes every adapter out. No use is under way, since each has a handle.
+    pub(crate) fn close(&self) -> Vec<T> {
+        let slots = {
+            let mut entries = lock(&self.entries);
+            entries.open = None;
+            std::mem::take(&mut entries.slots)
+        };
+        slots.into_values().filter_map(|entry| entry.slot.take()).collect()
+    }
+
+    fn slots(&self, which: impl Fn(&Entry<T>) -> bool) -> Vec<Arc<Slot<T>>> {
+        let entries = lock(&self.entries);
+        let chosen = entries.slots.values().filter(|entry| which(entry));
+        chosen.map(|entry| Arc::clone(&entry.slot)).collect()
+    }
+}

@@ -1,0 +1,182 @@
+//! A thread's table: its seats in all storages, under the crate's one thread-local key.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64 as StaticU64, Ordering};
+
+use crate::error::ThreadExiting;
+use crate::stamp::Stamp;
+use crate::storage::Storage;
+use crate::sync::thread_local;
+
+/// A thread's seat in one storage. It never leaves its thread.
+pub(crate) trait Seat: Any {
+    /// Whether the storage's last handle is gone, so that nobody will sit here again.
+    fn is_over(&self) -> bool;
+
+    /// The thread ends, or says that it is done: gives up the adapter, for good. May be called
+    /// again, and inside a use, after which it then happens.
+    fn leave(&self);
+}
+
+thread_local! {
+    static TABLE: Table = const { Table::new() };
+}
+
+/// How many storages have ended: a thread that has seen fewer has seats to sweep.
+static ENDED: StaticU64 = StaticU64::new(0);
+
+/// The seat of the calling thread in `storage`, made by `new` where it has none yet.
+pub(crate) fn seat<S: Seat>(
+    storage: &Storage,
+    new: impl FnOnce() -> S,
+) -> Result<Rc<S>, ThreadExiting> {
+    TABLE
+        .try_with(|table| match table.find(storage) {
+            Some(seat) => Ok(seat),
+            None => table.add(storage, new),
+        })
+        .unwrap_or(Err(ThreadExiting))
+}
+
+/// The seat of the calling thread in `storage`, if it has one.
+pub(crate) fn existing_seat<S: Seat>(storage: &Storage) -> Option<Rc<S>> {
+    TABLE.try_with(|table| table.find(storage)).ok().flatten()
+}
+
+/// Called by every storage at its end, after its generation says so.
+pub(crate) fn note_end_of_storage() {
+    // ORDERING: Release pairs with the Acquire in `sweep_if_any_ended`: who sees the new count sees
+    // the generation that is over.
+    ENDED.fetch_add(1, Ordering::Release);
+}
+
+/// Drops what the calling thread still keeps of storages whose last handle is gone.
+///
+/// An adapter of a [`PerThreadLocal`](crate::PerThreadLocal) or a
+/// [`PerThreadMap`](crate::PerThreadMap) can only be dropped by its own thread. When the storage
+/// goes first, the thread drops it the next time it builds any adapter, or here: call it in a thread
+/// that lives long and seldom builds. Drops of adapters run in the caller, with nothing locked.
+/// Inside a `with` that adapter's own turn comes when it returns. Does not block.
+pub fn sweep() {
+    // A thread whose table is gone has nothing left to sweep.
+    let _ = TABLE.try_with(Table::sweep);
+}
+
+/// Gives up everything that the calling thread has in any storage, just as its end would.
+///
+/// For threads that cannot be joined, a pool's for instance: [`std::thread::scope`] and many pools
+/// return before the thread-local values of their threads are dropped, and a worker that calls this
+/// last is done with its adapters when it says so. Until it returns, `with` on this thread is
+/// [`UseError::ThreadExiting`](crate::UseError::ThreadExiting), as it is at a thread's end;
+/// afterwards the thread can build new ones. Inside a `with` that adapter's own turn comes when it
+/// returns. Blocks while another thread's `for_each` looks at this thread's adapter.
+pub fn leave() {
+    // A thread whose table is gone has left already.
+    let _ = TABLE.try_with(Table::leave);
+}
+
+/// One thread's seats, by the index of their storage. Every borrow of `places` ends before foreign
+/// code runs.
+struct Table {
+    places: RefCell<Vec<Option<Place>>>,
+    /// What `ENDED` was at the last sweep.
+    swept: Cell<u64>,
+    leaving: Cell<bool>,
+}
+
+struct Place {
+    /// The name of the storage that it belongs to, perhaps an earlier owner of the index.
+    storage: Stamp,
+    seat: Rc<dyn Seat>,
+}
+
+impl Table {
+    const fn new() -> Self {
+        Self { places: RefCell::new(Vec::new()), swept: Cell::new(0), leaving: Cell::new(false) }
+    }
+
+    #[inline]
+    fn find<S: Seat>(&self, storage: &Storage) -> Option<Rc<S>> {
+        let places = self.places.borrow();
+        let place = places.get(storage.index)?.as_ref()?;
+        if place.storage != storage.name {
+            return None;
+        }
+        let seat: Rc<dyn Any> = Rc::clone(&place.seat) as Rc<dyn Any>;
+        seat.downcast().ok()
+    }
+
+    #[cold]
+    fn add<S: Seat>(
+        &self,
+        storage: &Storage,
+        new: impl FnOnce() -> S,
+    ) -> Result<Rc<S>, ThreadExiting> {
+        if self.leaving.get() {
+            return Err(ThreadExiting);
+        }
+        self.sweep_if_any_ended();
+        let seat = Rc::new(new());
+        let place = Place { storage: storage.name, seat: Rc::clone(&seat) as Rc<dyn Seat> };
+        let left_behind = {
+            let mut places = self.places.borrow_mut();
+            if places.len() <= storage.index {
+                places.resize_with(storage.index + 1, || None);
+            }
+            places[storage.index].replace(place)
+        };
+        if let Some(place) = left_behind {
+            place.seat.leave();
+        }
+        Ok(seat)
+    }
+
+    fn sweep_if_any_ended(&self) {
+        // ORDERING: Acquire pairs with the Release in `note_end_of_storage`.
+        if ENDED.load(Ordering::Acquire) != self.swept.get() {
+            self.sweep();
+        }
+    }
+
+    fn sweep(&self) {
+        // ORDERING: as above; read before looking, so that an end during the sweep is seen next time.
+        self.swept.set(ENDED.load(Ordering::Acquire));
+        let over: Vec<Place> = {
+            let mut places = self.places.borrow_mut();
+            let is_over = |place: &mut Place| place.seat.is_over();
+            let over = places.iter_mut().filter_map(|place| place.take_if(is_over)).collect();
+            let used = places.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+            places.truncate(used);
+            over
+        };
+        for place in over {
+            place.seat.leave();
+        }
+    }
+
+    fn leave(&self) {
+        self.leaving.set(true);
+        let done = Done(&self.leaving);
+        for place in self.places.take().into_iter().flatten() {
+            place.seat.leave();
+        }
+        drop(done);
+    }
+}
+
+/// The thread may build again, also after an adapter's `Drop` panicked.
+struct Done<'a>(&'a Cell<bool>);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
