@@ -1,0 +1,352 @@
+//! The queue's lock and its three condition variables; whoever waits, waits here.
+
+use std::collections::VecDeque;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use crate::state::{Call, Finished, Limits, Offer, Phase, State, Wakes};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{self, Condvar, Mutex, MutexGuard, mutant};
+use crate::ticket::Entry;
+use crate::{JoinError, Outcome, Refusal, SubmitAllError, SubmitError, Ticket, WorkerId};
+
+/// How long somebody is ready to wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patience {
+    None,
+    Until(Instant),
+    Forever,
+}
+
+impl Patience {
+    /// A time too far away to be told is forever.
+    pub(crate) fn of(timeout: Duration) -> Self {
+        sync::now().checked_add(timeout).map_or(Self::Forever, Self::Until)
+    }
+
+    fn is_over(self) -> bool {
+        match self {
+            Self::None => true,
+            Self::Until(deadline) => sync::now() >= deadline,
+            Self::Forever => false,
+        }
+    }
+}
+
+/// A queue: what everybody shares.
+#[derive(Debug)]
+pub(crate) struct Shared<T, R> {
+    pub(crate) limits: Limits,
+    /// All that changes. User code never runs while it is held.
+    state: Mutex<State<T, R>>,
+    /// Workers wait here for tasks.
+    work: Condvar,
+    /// Producers wait here for room.
+    room: Condvar,
+    /// Joiners and readers wait here: for the last task, an outcome, the last worker.
+    ended: Condvar,
+    /// Whether `phase` is Cancelled; written under the lock, for those who look without it.
+    cancelled: AtomicBool,
+}
+
+impl<T, R> Shared<T, R> {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            state: Mutex::new(State::new(limits)),
+            work: Condvar::new(),
+            room: Condvar::new(),
+            ended: Condvar::new(),
+            cancelled: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State<T, R>> {
+        // No user code runs under this lock, so that a panic under it is a broken assertion of ours;
+        // the state is whole before each of them.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Unlocks, then wakes: the other way round, a woken thread runs straight into the lock.
+    pub(crate) fn release(&self, state: MutexGuard<'_, State<T, R>>, wakes: &Wakes) {
+        drop(state);
+        self.fire(wakes);
+    }
+
+    fn fire(&self, wakes: &Wakes) {
+        match wakes.workers {
+            Call::All if mutant("notify-one-at-close") => self.work.notify_one(),
+            Call::All => self.work.notify_all(),
+            Call::One => self.work.notify_one(),
+            Call::Nobody => {}
+        }
+        if wakes.producers {
+            if mutant("notify-one-at-low-water") {
+                self.room.notify_one();
+            } else {
+                self.room.notify_all();
+            }
+        }
+        if wakes.waiters {
+            self.ended.notify_all();
+        }
+    }
+
+    // Producers.
+
+    pub(crate) fn put(&self, task: T, patience: Patience) -> Result<Ticket, SubmitError<T>> {
+        let mut turn = self.wait_for_turn(patience);
+        let result = match turn.refusal {
+            None => Ok(turn.state.push(task, true)),
+            Some(refusal) => Err(refusal.of(task)),
+        };
+        self.end_turn(turn);
+        result
+    }
+
+    /// Puts from the front of `tasks` until it is empty, or the queue takes no more.
+    pub(crate) fn put_all(&self, tasks: &mut VecDeque<T>) -> Result<(), Refusal> {
+        while !tasks.is_empty() {
+            let mut turn = self.wait_for_turn(Patience::Forever);
+            let refusal = turn.refusal;
+            while refusal.is_none()
+                && turn.state.has_room(true)
+                && let Some(task) = tasks.pop_front()
+            {
+                turn.state.push(task, true);
+            }
+            self.end_turn(turn);
+            if let Some(refusal) = refusal {
+                return Err(refusal);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts all that an iterator gives, which runs outside the lock.
+    pub(crate) fn put_iter(
+        &self,
+        tasks: impl IntoIterator<Item = T>,
+    ) -> Result<usize, SubmitAllError<T>> {
+        const CHUNK: usize = 128;
+        let mut tasks = tasks.into_iter();
+        let mut chunk = VecDeque::with_capacity(CHUNK.min(tasks.size_hint().0.max(1)));
+        let mut accepted = 0;
+        loop {
+            chunk.extend(tasks.by_ref().take(CHUNK));
+            let pulled = chunk.len();
+            if pulled == 0 {
+                return Ok(accepted);
+            }
+            let refusal = self.put_all(&mut chunk);
+            accepted += pulled - chunk.len();
+            if let Err(refusal) = refusal {
+                let rest = chunk.into_iter().chain(tasks).collect();
+                return Err(SubmitAllError { accepted, rest, refusal });
+            }
+        }
+    }
+
+    fn wait_for_turn(&self, patience: Patience) -> Turn<'_, T, R> {
+        let mut state = self.lock();
+        let mut waited = false;
+        let refusal = loop {
+            if let Some(refusal) = state.refusal() {
+                break Some(refusal);
+            }
+            if state.has_room(waited) {
+                break None;
+            }
+            if patience.is_over() {
+                break Some(Refusal::Full);
+            }
+            state.block();
+            state = wait(&self.room, state, patience);
+            state.unblock();
+            waited = true;
+        };
+        Turn { state, waited, refusal }
+    }
+
+    fn end_turn(&self, mut turn: Turn<'_, T, R>) {
+        let mut wakes = Wakes::default();
+        if turn.waited {
+            turn.state.pass_room_on(&mut wakes);
+        }
+        turn.state.call_worker(&mut wakes);
+        self.release(turn.state, &wakes);
+    }
+
+    /// Adds a task from inside another one: no capacity, no waiting; a queue that is closed still
+    /// runs what its tasks give rise to.
+    pub(crate) fn spawn(&self, task: T) -> Result<Ticket, SubmitError<T>> {
+        let mut state = self.lock();
+        if state.phase == Phase::Cancelled {
+            drop(state);
+            return Err(SubmitError::Cancelled(task));
+        }
+        let mut wakes = Wakes::default();
+        let ticket = state.push(task, false);
+        state.call_worker(&mut wakes);
+        self.release(state, &wakes);
+        Ok(ticket)
+    }
+
+    // Workers.
+
+    /// Hands in what is finished and waits for the next tasks, in one critical section if there are
+    /// any. `false` is the sentinel.
+    pub(crate) fn next(
+        &self,
+        finished: &mut Finished<T, R>,
+        batch: &mut VecDeque<Entry<T>>,
+        most: usize,
+    ) -> bool {
+        let mut state = self.lock();
+        let mut wakes = Wakes::default();
+        state.settle(finished, &mut wakes);
+        loop {
+            match state.offer(batch, most, &mut wakes) {
+                Offer::Wait(_) if wakes.any() => {
+                    // Somebody waits for what was handed in: wake them before falling asleep.
+                    self.release(state, &std::mem::take(&mut wakes));
+                    state = self.lock();
+                }
+                Offer::Wait(alarm) => {
+                    state.sleep(alarm);
+                    let patience = alarm.map_or(Patience::Forever, Patience::Until);
+                    state = wait(&self.work, state, patience);
+                    state.wake(alarm);
+                }
+                offer => {
+                    self.release(state, &wakes);
+                    return matches!(offer, Offer::Taken);
+                }
+            }
+        }
+    }
+
+    /// A task that was taken alone has ended.
+    pub(crate) fn task_done(&self) {
+        if sync::unwinding() {
+            return;
+        }
+        let mut state = self.lock();
+        let mut wakes = Wakes::default();
+        state.end(1, &mut wakes);
+        self.release(state, &wakes);
+    }
+
+    /// Whether the queue is cancelled, without the lock.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        // ORDERING: Relaxed. A hint to stop early; whoever acts on it asks again under the lock.
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    // Those who wait for the end.
+
+    pub(crate) fn join(&self, patience: Patience, waited: Duration) -> Result<(), JoinError> {
+        let mut state = self.lock();
+        let epoch = state.epoch;
+        // The epoch: a joiner that wakes late must not stay for the next wave of tasks.
+        while state.unfinished > 0 && state.epoch == epoch {
+            let unfinished = state.unfinished;
+            if let (true, Some((worker, message))) = (state.is_dead(), &state.death) {
+                let (worker, message) = (*worker, message.clone());
+                return Err(JoinError::Dead { unfinished, worker, message });
+            }
+            if patience.is_over() {
+                return Err(JoinError::Timeout { unfinished, waited });
+            }
+            state.joiner_waits = true;
+            state = wait(&self.ended, state, patience);
+        }
+        Ok(())
+    }
+
+    /// Waits until every worker has left.
+    pub(crate) fn await_exit(&self) {
+        let mut state = self.lock();
+        while state.workers > 0 {
+            state.joiner_waits = true;
+            state = wait(&self.ended, state, Patience::Forever);
+        }
+    }
+
+    /// The next outcome that `take` gives; `None` when none can come, or none came in time.
+    pub(crate) fn read(
+        &self,
+        take: impl Fn(&mut State<T, R>) -> Option<Outcome<R>>,
+        patience: Patience,
+    ) -> Option<Outcome<R>> {
+        let mut state = self.lock();
+        loop {
+            let outcome = take(&mut state);
+            if outcome.is_some() || state.is_over() || patience.is_over() {
+                return outcome;
+            }
+            state.reader_waits = true;
+            state = wait(&self.ended, state, patience);
+        }
+    }
+
+    // The end.
+
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        let mut wakes = Wakes::default();
+        state.close(&mut wakes);
+        self.release(state, &wakes);
+    }
+
+    /// Cancels; what is handed back goes where `take` puts it.
+    pub(crate) fn cancel<V>(&self, take: impl FnOnce(&mut State<T, R>) -> V) -> V {
+        let mut state = self.lock();
+        let mut wakes = Wakes::default();
+        // ORDERING: Relaxed, as in `is_cancelled`; the phase under the lock is what counts.
+        self.cancelled.store(true, Ordering::Relaxed);
+        state.cancel(&mut wakes);
+        let taken = take(&mut state);
+        self.release(state, &wakes);
+        taken
+    }
+
+    /// A worker leaves for good: the last thing that it does.
+    pub(crate) fn leave(&self, finished: &mut Finished<T, R>, death: Option<(WorkerId, String)>) {
+        let mut state = self.lock();
+        let mut wakes = Wakes::default();
+        state.settle(finished, &mut wakes);
+        state.workers -= 1;
+        if death.is_some() {
+            state.death = death;
+        }
+        if state.workers == 0 {
+            state.wake_everybody(&mut wakes);
+        }
+        self.release(state, &wakes);
+    }
+}
+
+/// A producer's turn at the lock: there is room, or a reason to refuse.
+struct Turn<'a, T, R> {
+    state: MutexGuard<'a, State<T, R>>,
+    /// Whether it took a wait.
+    waited: bool,
+    refusal: Option<Refusal>,
+}
+
+/// Waits on a condition variable; may return for no reason.
+fn wait<'a, S>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, S>,
+    patience: Patience,
+) -> MutexGuard<'a, S> {
+    match patience {
+        Patience::None => guard,
+        Patience::Until(deadline) => {
+            let left = deadline.saturating_duration_since(sync::now());
+            sync::wait_timeout(condvar, guard, left)
+        }
+        Patience::Forever => condvar.wait(guard).unwrap_or_else(PoisonError::into_inner),
+    }
+}

@@ -1,0 +1,112 @@
+//! std or loom, chosen once: the only place that says `cfg(loom)`.
+//!
+//! The seam to threads is here too: ordinary builds own each worker through a `threadpool` of one
+//! thread, models through `loom::thread`.
+
+#[cfg(loom)]
+pub(crate) use self::model::{
+    Condvar, Mutex, MutexGuard, atomic, mutant, now, spawn, thread, unwinding, wait_timeout,
+};
+#[cfg(not(loom))]
+pub(crate) use self::real::{
+    Condvar, Mutex, MutexGuard, atomic, mutant, now, spawn, thread, unwinding, wait_timeout,
+};
+
+/// `const fn` in ordinary builds; in models a plain one, since loom's atomics cannot be constants.
+#[cfg(not(loom))]
+macro_rules! const_unless_loom {
+    ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => { $(#[$meta])* $vis const fn $($rest)* };
+}
+#[cfg(loom)]
+macro_rules! const_unless_loom {
+    ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => { $(#[$meta])* $vis fn $($rest)* };
+}
+pub(crate) use const_unless_loom;
+
+#[cfg(not(loom))]
+mod real {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::{Duration, Instant};
+
+    pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic};
+    pub(crate) use std::thread;
+
+    /// Whether a fault is built in, so that a model can show that it would be found: never here.
+    pub(crate) const fn mutant(_name: &str) -> bool {
+        false
+    }
+
+    /// Whether a lock must be left alone because a failed model is being taken down: never here.
+    pub(crate) const fn unwinding() -> bool {
+        false
+    }
+
+    pub(crate) fn now() -> Instant {
+        Instant::now()
+    }
+
+    pub(crate) fn wait_timeout<'a, S>(
+        condvar: &Condvar,
+        guard: MutexGuard<'a, S>,
+        timeout: Duration,
+    ) -> MutexGuard<'a, S> {
+        condvar.wait_timeout(guard, timeout).unwrap_or_else(std::sync::PoisonError::into_inner).0
+    }
+
+    /// Runs `job` on a new thread of that name.
+    ///
+    /// One pool of one thread: a larger one has a single name for all, and resizing it leaks
+    /// threads. The pool may go at once; its thread runs the job that it was given, then ends.
+    /// `threadpool` panics when the system has no thread to give, hence the catch.
+    pub(crate) fn spawn(
+        name: String,
+        job: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Box<dyn std::any::Any + Send>> {
+        catch_unwind(AssertUnwindSafe(move || {
+            threadpool::Builder::new().num_threads(1).thread_name(name).build().execute(job);
+        }))
+    }
+}
+
+#[cfg(loom)]
+mod model {
+    use std::sync::OnceLock;
+    use std::time::{Duration, Instant};
+
+    pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, atomic};
+    pub(crate) use loom::thread;
+
+    /// Whether the fault `name` is built in: `RATCHET_MUTANT`, read once a process.
+    pub(crate) fn mutant(name: &str) -> bool {
+        static CHOSEN: OnceLock<Option<String>> = OnceLock::new();
+        CHOSEN.get_or_init(|| std::env::var("RATCHET_MUTANT").ok()).as_deref() == Some(name)
+    }
+
+    /// A failed model unwinds; touching loom's locks then would abort and hide what failed.
+    pub(crate) fn unwinding() -> bool {
+        std::thread::panicking()
+    }
+
+    /// Time stands still in a model.
+    pub(crate) fn now() -> Instant {
+        static START: OnceLock<Instant> = OnceLock::new();
+        *START.get_or_init(Instant::now)
+    }
+
+    /// loom's timed wait never fires: what a model wants to happen late, a timer thread does.
+    pub(crate) fn wait_timeout<'a, S>(
+        condvar: &Condvar,
+        guard: MutexGuard<'a, S>,
+        _timeout: Duration,
+    ) -> MutexGuard<'a, S> {
+        condvar.wait(guard).unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn spawn(
+        _name: String,
+        job: impl FnOnce() + Send + 'static,
+    ) -> Result<(), Box<dyn std::any::Any + Send>> {
+        thread::spawn(job);
+        Ok(())
+    }
+}
