@@ -30,6 +30,7 @@ mod core;
 mod cost;
 mod error;
 mod front;
+pub mod headers;
 mod limiter;
 mod line;
 mod moment;
