@@ -1,0 +1,194 @@
+//! Taking in what is in a log: a whole file at open, a tail whenever others have written.
+//!
+//! Damage that a later record vouches for is [`Error::Corrupt`] and is left alone. A torn tail was
+//! promised to nobody: it is kept aside, cut off, and the cut is flushed before anything follows.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::index::{self, Index};
+use crate::run::{Run, Tail, View};
+use crate::scan::{LogFile, Position, Rest, Scan, judge};
+use crate::vfs::{Folder, LOG, read_full, uninterrupted, write_all};
+use crate::{Error, Result, RunId, time};
+
+/// Written again at once.
+const COPY: usize = 1 << 16;
+
+/// A whole log taken in, and what was done to it.
+#[derive(Debug)]
+pub(crate) struct Adopted {
+    pub(crate) view: View,
+    pub(crate) records: u64,
+    pub(crate) torn_bytes: u64,
+    pub(crate) quarantined: Option<String>,
+}
+
+/// Opens the log under its name and makes it safe to append to and to answer from.
+///
+/// Under the exclusive lock, once for each descriptor: the entries that lead to the file are
+/// flushed, a torn tail is cut, and what no record vouches for is written once more, as a failed
+/// flush of somebody who is gone may have left it clean in memory but not on disk.
+pub(crate) fn adopt(folder: &dyn Folder, run: &RunId) -> Result<Adopted> {
+    let path = folder.path().join(LOG);
+    let file = uninterrupted(|| folder.open(LOG, true)).map_err(Error::io("open", &path))?;
+    uninterrupted(|| folder.sync()).map_err(Error::io("flush the folder of", &path))?;
+    uninterrupted(|| folder.sync_parent()).map_err(Error::io("flush the root of", &path))?;
+    let (log, start) = LogFile::open(file, &path, Some(run))?;
+    let whole = read_whole(&log, start)?;
+    let (torn_bytes, quarantined) =
+        if whole.clean { (0, None) } else { cut(folder, &log, &whole.end)? };
+    write_again(&log, whole.proven, whole.end.offset)?;
+    let view = View {
+        index: whole.index,
+        updated_at: whole.updated_at,
+        end: whole.end,
+        log: Arc::new(log),
+    };
+    Ok(Adopted { view, records: whole.records, torn_bytes, quarantined })
+}
+
+/// A log read from its start to its last good record.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) index: Index,
+    pub(crate) end: Position,
+    pub(crate) updated_at: Option<std::time::SystemTime>,
+    pub(crate) records: u64,
+    /// Up to here some record says that all is on disk.
+    pub(crate) proven: u64,
+    pub(crate) clean: bool,
+}
+
+/// Folds everything that verifies.
+pub(crate) fn read_whole(log: &LogFile, start: Position) -> Result<Whole> {
+    let (mut index, mut records, mut proven) = (Index::default(), 1, start.offset);
+    let mut last_time = String::new();
+    // Ends of records that nothing vouches for yet.
+    let mut unproven: VecDeque<(u64, u64)> = VecDeque::new();
+    let mut scan = Scan::new(log, start, log.len()?);
+    while let Some((span, record)) = scan.next()? {
+        records += 1;
+        index::changes(&record, span, |node, slot| index.apply(node, slot));
+        last_time.clear();
+        last_time.push_str(record.body.time().unwrap_or_default());
+        let end = span.offset + u64::from(span.len);
+        unproven.push_back((scan.position().seq, end));
+        while let Some(&(_, end)) =
+            unproven.front().filter(|(seq, _)| *seq <= scan.position().durable)
+        {
+            proven = end;
+            unproven.pop_front();
+        }
+    }
+    let clean = scan.is_clean();
+    let end = scan.position().clone();
+    let updated_at = if end.seq == 0 { None } else { time::parse(&last_time) };
+    Ok(Whole { index, end, updated_at, records, proven, clean })
+}
+
+/// The bytes from `at` to the end of the file.
+pub(crate) fn rest_of(log: &LogFile, at: &Position) -> Result<Vec<u8>> {
+    let len = usize::try_from(log.len()?.saturating_sub(at.offset)).unwrap_or(usize::MAX);
+    let mut rest = vec![0; len];
+    let read = read_full(&*log.file, &mut rest, at.offset).map_err(log.failed("read"))?;
+    rest.truncate(read);
+    Ok(rest)
+}
+
+/// Cuts a torn tail off, or finds that it is damage. Under the exclusive lock.
+fn cut(folder: &dyn Folder, log: &LogFile, at: &Position) -> Result<(u64, Option<String>)> {
+    let rest = rest_of(log, at)?;
+    if judge(&rest, at, log.nonce) == Rest::Damaged {
+        return Err(log.corrupt(at));
+    }
+    let torn = rest.len() as u64;
+    // A copy is a courtesy: that there is no space for it must not keep a run from being opened.
+    let kept = folder.keep_aside(&rest);
+    if let Err(error) = &kept {
+        tracing::warn!(path = %log.path.display(), %error, "a torn tail could not be kept aside");
+    }
+    tracing::warn!(path = %log.path.display(), offset = at.offset, torn, "a torn tail was cut off");
+    uninterrupted(|| log.file.set_len(at.offset)).map_err(log.failed("cut a torn tail off"))?;
+    uninterrupted(|| log.file.sync_all()).map_err(log.failed("flush"))?;
+    Ok((torn, kept.ok()))
+}
+
+/// Writes `from..to` once more in place and flushes.
+fn write_again(log: &LogFile, mut from: u64, to: u64) -> Result<()> {
+    let mut copy = vec![0; COPY];
+    while from < to {
+        let len = usize::try_from(to - from).unwrap_or(COPY).min(COPY);
+        let read = read_full(&*log.file, &mut copy[..len], from).map_err(log.failed("read"))?;
+        if read == 0 {
+            break;
+        }
+        write_all(&*log.file, &copy[..read], from).map_err(log.failed("write again"))?;
+        from += read as u64;
+    }
+    uninterrupted(|| log.file.sync_all()).map_err(log.failed("flush"))
+}
+
+/// Takes in what other processes did since this handle last held the exclusive lock.
+pub(crate) fn catch_up(run: &Run, tail: &mut Tail) -> Result<()> {
+    if stands_elsewhere(run, tail)? {
+        let adopted = adopt(&*run.folder, &run.id)?;
+        if adopted.view.end.seq < tail.end.seq {
+            return Err(tail.log.corrupt(&adopted.view.end));
+        }
+        let durable = adopted.view.end.seq;
+        run.replace(tail, adopted.view, durable);
+        return Ok(());
+    }
+    if !follow(run, tail)? {
+        cut(&*run.folder, &tail.log, &tail.end)?;
+    }
+    Ok(())
+}
+
+/// The same under the shared lock, where nothing may be changed.
+///
+/// Returns `false` if another file has taken the log's place: that needs the exclusive lock.
+pub(crate) fn look(run: &Run, tail: &mut Tail) -> Result<bool> {
+    if stands_elsewhere(run, tail)? {
+        return Ok(false);
+    }
+    if !follow(run, tail)? {
+        let rest = rest_of(&tail.log, &tail.end)?;
+        if judge(&rest, &tail.end, tail.log.nonce) == Rest::Damaged {
+            return Err(tail.log.corrupt(&tail.end));
+        }
+    }
+    Ok(true)
+}
+
+fn stands_elsewhere(run: &Run, tail: &Tail) -> Result<bool> {
+    let there = uninterrupted(|| run.folder.identity(LOG))
+        .map_err(Error::io("look at", &run.log_path()))?;
+    match there {
+        None => Err(run.no_such_run()),
+        Some(there) => Ok(there != tail.log.identity()),
+    }
+}
+
+/// Verifies and applies what stands behind the tail; whether that was all good.
+fn follow(run: &Run, tail: &mut Tail) -> Result<bool> {
+    let len = tail.log.len()?;
+    if len < tail.end.offset {
+        return Err(tail.log.corrupt(&tail.end));
+    }
+    if len == tail.end.offset {
+        return Ok(true);
+    }
+    let log = Arc::clone(&tail.log);
+    let mut scan = Scan::new(&log, tail.end.clone(), len);
+    while let Some((span, record)) = scan.next()? {
+        index::changes(&record, span, |node, slot| tail.pending.push((node.into(), slot)));
+        tail.updated_at = record.body.time().and_then(time::parse);
+    }
+    tail.end = scan.position().clone();
+    tail.durable = tail.durable.max(tail.end.durable);
+    let clean = scan.is_clean();
+    run.publish(tail);
+    Ok(clean)
+}

@@ -1,0 +1,180 @@
+//! Keeping what still verifies of a damaged log. Only ever done on request.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use serde_json::value::RawValue;
+
+use crate::builder::lock_file;
+use crate::draft::Draft;
+use crate::frame::{self, Body, Record};
+use crate::lock::locked;
+use crate::read::folder_of;
+use crate::scan::later_records;
+use crate::vfs::{Folder, LOG, read_full};
+use crate::{Error, Result, RunId, Seq, time};
+
+/// What [`salvage`] kept, and what it could not keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Salvaged {
+    /// Records that verified.
+    pub records: u64,
+    /// Nodes in the new state.
+    pub nodes: usize,
+    /// The last record of the new state; the next save follows it.
+    pub seq: Seq,
+    /// Stretches of the old file in which nothing verified: offset and length.
+    pub lost: Vec<(u64, u64)>,
+    /// Records of the journal that are known to be lost: first and last seq of each gap.
+    pub lost_seqs: Vec<(Seq, Seq)>,
+    /// The old file, relative to the run's folder; `None` if nothing was wrong and nothing changed.
+    pub kept_aside: Option<String>,
+}
+
+/// Rewrites a damaged run from every record that still verifies, and says what was lost.
+///
+/// The damaged file is kept in `quarantine/`. A node whose last record is lost has the value of the
+/// record before it, or is there again if that was a removal: look at `lost_seqs`. Reads the whole
+/// log into memory. A run without damage is left as it is.
+///
+/// # Errors
+/// [`Error::NoSuchRun`], [`Error::Locked`], [`Error::Io`]; [`Error::Corrupt`] if not one record
+/// verifies.
+pub fn salvage(root: impl AsRef<Path>, run: &RunId) -> Result<Salvaged> {
+    let folder = folder_of(root.as_ref(), run)?;
+    let there = folder.identity(LOG).map_err(Error::io("look at", folder.path()))?;
+    if there.is_none() {
+        return Err(Error::NoSuchRun { path: folder.path().to_owned() });
+    }
+    locked(&mut *lock_file(&*folder)?, &*folder, true, None, || salvage_in(&*folder, run))?
+}
+
+/// The state that the good records make, and what lies between them.
+#[derive(Default)]
+struct Kept<'a> {
+    nodes: BTreeMap<String, (u64, &'a str, &'a RawValue)>,
+    records: u64,
+    seq: u64,
+    updated_at: Option<&'a str>,
+    lost: Vec<(u64, u64)>,
+    lost_seqs: Vec<(Seq, Seq)>,
+    /// The next seq, once the journal part has begun.
+    next: Option<u64>,
+}
+
+pub(crate) fn salvage_in(folder: &dyn Folder, run: &RunId) -> Result<Salvaged> {
+    let path = folder.path().join(LOG);
+    let file = folder.open(LOG, false).map_err(Error::io("open", &path))?;
+    let len = file.len().map_err(Error::io("look at", &path))?;
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+    let read = read_full(&*file, &mut bytes, 0).map_err(Error::io("read", &path))?;
+    bytes.truncate(read);
+    let corrupt = || Error::Corrupt { path: path.clone(), offset: 0, last_good_seq: Seq(0) };
+    let nonce = find_nonce(&bytes).ok_or_else(corrupt)?;
+    let kept = Kept::collect(&bytes, nonce);
+    let mut salvaged = Salvaged {
+        records: kept.records,
+        nodes: kept.nodes.len(),
+        seq: Seq(kept.seq),
+        lost: kept.lost,
+        lost_seqs: kept.lost_seqs,
+        kept_aside: None,
+    };
+    if salvaged.lost.is_empty() && salvaged.lost_seqs.is_empty() {
+        return Ok(salvaged);
+    }
+    let mut draft = Draft::begin(folder, run, true)?;
+    for (node, (seq, time, value)) in kept.nodes {
+        draft.put(&node, time, value, seq, 0)?;
+    }
+    draft.base(kept.seq, kept.updated_at.and_then(time::parse))?;
+    let aside = folder.keep_log_aside().map_err(Error::io("keep aside", &path))?;
+    draft.publish().map_err(|failed| failed.error)?;
+    salvaged.kept_aside = Some(aside);
+    Ok(salvaged)
+}
+
+impl<'a> Kept<'a> {
+    fn collect(bytes: &'a [u8], nonce: u32) -> Self {
+        let mut kept = Self::default();
+        let mut at = 0;
+        while at < bytes.len() {
+            let Some((skipped, record)) = later_records(&bytes[at..], nonce).next() else {
+                kept.lost.push((at as u64, (bytes.len() - at) as u64));
+                break;
+            };
+            if skipped > 0 {
+                kept.lost.push((at as u64, skipped as u64));
+            }
+            at += skipped;
+            let len = memchr::memchr(b'\n', &bytes[at..]).map_or(0, |end| end + 1);
+            kept.take(record);
+            at += len;
+        }
+        kept
+    }
+
+    fn take(&mut self, record: Record<'a>) {
+        self.records += 1;
+        self.seq = self.seq.max(record.seq).max(record.durable);
+        match record.body {
+            Body::Open { compacted, .. } => {
+                self.next = if compacted { None } else { Some(1) };
+                return;
+            }
+            Body::Base { time, .. } => {
+                self.next = Some(record.seq + 1);
+                self.updated_at = Some(time);
+                return;
+            }
+            Body::Put { node, time, value } => {
+                self.nodes.insert(node.into_owned(), (record.seq, time, value));
+                self.updated_at = Some(time);
+            }
+            Body::Remove { node, time } => {
+                self.nodes.remove(&*node);
+                self.updated_at = Some(time);
+            }
+            Body::Batch { time, changes } => {
+                for (node, value) in changes {
+                    match value {
+                        Some(value) => {
+                            self.nodes.insert(node.into_owned(), (record.seq, time, value))
+                        }
+                        None => self.nodes.remove(&*node),
+                    };
+                }
+                self.updated_at = Some(time);
+            }
+        }
+        if let Some(next) = self.next {
+            if record.seq > next {
+                self.lost_seqs.push((Seq(next), Seq(record.seq - 1)));
+            }
+            self.next = Some(record.seq.max(next) + 1);
+        }
+    }
+}
+
+/// The file's nonce: from its first line, or, if that is damaged, from where lines agree.
+///
+/// A checksum determines the seed that it was made with. Two lines that name the same seed are no
+/// accident; a single line is believed if it follows the first line, or if that one names it.
+fn find_nonce(bytes: &[u8]) -> Option<u32> {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let first = lines.next()?;
+    if let Some(Body::Open { nonce, .. }) = frame::parse_open(first).map(|record| record.body) {
+        return Some(nonce);
+    }
+    let first = String::from_utf8_lossy(first);
+    let mut votes: HashMap<u32, u32> = HashMap::new();
+    for line in lines {
+        let Some(nonce) = frame::nonce_that_fits(line) else { continue };
+        let prev = line.get(13..21).and_then(|prev| std::str::from_utf8(prev).ok());
+        let follows = prev.is_some_and(|prev| first.get(2..10) == Some(prev));
+        let named = first.contains(&format!("{nonce:08x}"));
+        *votes.entry(nonce).or_default() += 1 + u32::from(follows) + u32::from(named);
+    }
+    votes.into_iter().filter(|(_, votes)| *votes > 1).max_by_key(|(_, votes)| *votes).map(|v| v.0)
+}

@@ -1,0 +1,264 @@
+//! Reading a log line by line, each verified against the one before.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde_json::value::RawValue;
+
+use crate::frame::{self, Body, FORMAT, Record};
+use crate::index::{Slot, Span};
+use crate::vfs::{File, Identity, read_full};
+use crate::{Error, Result, RunId, Seq, time};
+
+/// Read at once while scanning.
+const CHUNK: usize = 1 << 20;
+
+/// An open log that begins with a good first line.
+#[derive(Debug, Clone)]
+pub(crate) struct LogFile {
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) path: PathBuf,
+    pub(crate) nonce: u32,
+}
+
+/// The end of a verified record, and what the chain of checks goes on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// Where the next record begins.
+    pub(crate) offset: u64,
+    pub(crate) seq: u64,
+    /// The next record's `prev`.
+    pub(crate) crc: u32,
+    /// The highest seq that a record up to here says is on disk.
+    pub(crate) durable: u64,
+    pub(crate) part: Part,
+}
+
+/// Which part of a file a position is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Seqs are contiguous.
+    Journal,
+    /// Puts keep the seqs that they had; a base with this count and checksum must come.
+    Compacted { count: u64, checksum: u32 },
+}
+
+/// What a node's line says.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) value: Box<RawValue>,
+    pub(crate) updated_at: SystemTime,
+    pub(crate) seq: Seq,
+}
+
+impl LogFile {
+    /// Reads the first line; a log is renamed into place whole, so a bad one is damage.
+    ///
+    /// `run` must be the name in it, if given.
+    pub(crate) fn open(
+        file: Arc<dyn File>,
+        path: &Path,
+        run: Option<&RunId>,
+    ) -> Result<(Self, Position)> {
+        let corrupt = || corrupt_at(path, 0, 0);
+        let mut head = vec![0; 1024];
+        let read = read_full(&*file, &mut head, 0).map_err(Error::io("read", path))?;
+        let end = memchr::memchr(b'\n', &head[..read]).ok_or_else(corrupt)?;
+        let record = frame::parse_open(&head[..end]).ok_or_else(corrupt)?;
+        let Body::Open { format, run: named, nonce, compacted } = record.body else {
+            return Err(corrupt());
+        };
+        if format != FORMAT {
+            let path = path.to_owned();
+            return Err(Error::UnsupportedVersion { path, found: format, supported: FORMAT });
+        }
+        if run.is_some_and(|run| run.as_str() != named) || record.seq != 0 || record.prev != 0 {
+            return Err(corrupt());
+        }
+        let part =
+            if compacted { Part::Compacted { count: 0, checksum: 0 } } else { Part::Journal };
+        let position =
+            Position { offset: end as u64 + 1, seq: 0, crc: record.crc, durable: 0, part };
+        Ok((Self { file, path: path.to_owned(), nonce }, position))
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        self.file.identity()
+    }
+
+    pub(crate) fn len(&self) -> Result<u64> {
+        self.file.len().map_err(self.failed("look at"))
+    }
+
+    pub(crate) fn failed(&self, doing: &'static str) -> impl FnOnce(std::io::Error) -> Error {
+        Error::io(doing, &self.path)
+    }
+
+    pub(crate) fn corrupt(&self, at: &Position) -> Error {
+        corrupt_at(&self.path, at.offset, at.seq)
+    }
+
+    /// The bytes of a line, its newline included.
+    pub(crate) fn bytes(&self, span: Span) -> Result<Vec<u8>> {
+        let mut line = vec![0; span.len as usize];
+        let read = read_full(&*self.file, &mut line, span.offset).map_err(self.failed("read"))?;
+        line.truncate(read);
+        Ok(line)
+    }
+
+    /// Reads one node's value back and verifies it.
+    pub(crate) fn find(&self, node: &str, slot: Slot) -> Result<Found> {
+        let line = self.bytes(slot.span)?;
+        let found = line.strip_suffix(b"\n").and_then(|line| {
+            let record = frame::parse(line, self.nonce)?;
+            let updated_at = time::parse(record.body.time()?)?;
+            let value = match record.body {
+                Body::Put { node: named, value, .. } if named == node => value,
+                Body::Batch { changes, .. } => {
+                    changes.into_iter().rev().find(|(named, _)| named == node)?.1?
+                }
+                _ => return None,
+            };
+            Some(Found { value: value.to_owned(), updated_at, seq: Seq(record.seq) })
+        });
+        found.ok_or_else(|| corrupt_at(&self.path, slot.span.offset, slot.seq.saturating_sub(1)))
+    }
+}
+
+fn corrupt_at(path: &Path, offset: u64, last: u64) -> Error {
+    Error::Corrupt { path: path.to_owned(), offset, last_good_seq: Seq(last) }
+}
+
+/// A walk over a log from a position up to a length.
+#[derive(Debug)]
+pub(crate) struct Scan<'f> {
+    log: &'f LogFile,
+    limit: u64,
+    at: Position,
+    /// Bytes of the file from `at.offset` on are `buffer[start..]`.
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl<'f> Scan<'f> {
+    pub(crate) fn new(log: &'f LogFile, at: Position, limit: u64) -> Self {
+        Self { log, limit, at, buffer: Vec::new(), start: 0 }
+    }
+
+    /// The next record, or `None` at the end and at the first bad byte.
+    pub(crate) fn next(&mut self) -> Result<Option<(Span, Record<'_>)>> {
+        let Some(len) = self.line_len()? else { return Ok(None) };
+        let line = &self.buffer[self.start..self.start + len];
+        let Some(record) = frame::parse(&line[..len - 1], self.log.nonce) else {
+            return Ok(None);
+        };
+        let Ok(short) = u32::try_from(len) else { return Ok(None) };
+        let span = Span { offset: self.at.offset, len: short };
+        if self.at.step(&record, line).is_none() {
+            return Ok(None);
+        }
+        self.start += len;
+        Ok(Some((span, record)))
+    }
+
+    /// The end of the last record that verified.
+    pub(crate) fn position(&self) -> &Position {
+        &self.at
+    }
+
+    /// Whether every byte up to the limit verified.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.at.offset == self.limit && self.at.part == Part::Journal
+    }
+
+    /// Length of the next line with its newline, reading on as needed.
+    fn line_len(&mut self) -> Result<Option<usize>> {
+        let mut searched = 0;
+        loop {
+            let rest = &self.buffer[self.start..];
+            if let Some(at) = memchr::memchr(b'\n', &rest[searched..]) {
+                return Ok(Some(searched + at + 1));
+            }
+            searched = rest.len();
+            let known = self.at.offset + searched as u64;
+            let more = usize::try_from(self.limit.saturating_sub(known)).unwrap_or(CHUNK);
+            let more = more.min(CHUNK.max(searched));
+            self.buffer.drain(..self.start);
+            self.start = 0;
+            self.buffer.resize(searched + more, 0);
+            let read = read_full(&*self.log.file, &mut self.buffer[searched..], known)
+                .map_err(self.log.failed("read"))?;
+            self.buffer.truncate(searched + read);
+            if read == 0 {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+impl Position {
+    /// Moves over `line` (with its newline) if it may stand here.
+    pub(crate) fn step(&mut self, record: &Record<'_>, line: &[u8]) -> Option<()> {
+        if record.prev != self.crc {
+            return None;
+        }
+        match (&mut self.part, &record.body) {
+            (_, Body::Open { .. }) | (Part::Journal, Body::Base { .. }) => return None,
+            (Part::Journal, _) => {
+                if record.seq != self.seq + 1 {
+                    return None;
+                }
+                self.seq = record.seq;
+            }
+            (Part::Compacted { count, checksum }, Body::Put { .. }) => {
+                *count += 1;
+                *checksum = crc32c::crc32c_append(*checksum, line);
+            }
+            (Part::Compacted { count, checksum }, Body::Base { count: all, checksum: sum, .. }) => {
+                if count != all || checksum != sum {
+                    return None;
+                }
+                self.seq = record.seq;
+                self.part = Part::Journal;
+            }
+            (Part::Compacted { .. }, _) => return None,
+        }
+        self.offset += line.len() as u64;
+        self.crc = record.crc;
+        self.durable = self.durable.max(record.durable);
+        Some(())
+    }
+}
+
+/// What the bytes after the last good record are.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Nobody was promised them.
+    Torn,
+    /// A later record vouches for what is damaged here.
+    Damaged,
+}
+
+/// Judges `bytes`, which begin at the first bad byte after `at`.
+///
+/// The search starts again at every byte, not at newlines: the damage may be a newline.
+pub(crate) fn judge(bytes: &[u8], at: &Position, nonce: u32) -> Rest {
+    if at.part != Part::Journal {
+        return Rest::Damaged;
+    }
+    let vouched = later_records(bytes, nonce).any(|(_, record)| record.durable > at.seq);
+    if vouched { Rest::Damaged } else { Rest::Torn }
+}
+
+/// Every self-consistent record in `bytes`, wherever it begins, with its offset there.
+pub(crate) fn later_records(bytes: &[u8], nonce: u32) -> impl Iterator<Item = (usize, Record<'_>)> {
+    memchr::memchr_iter(b'[', bytes).filter_map(move |at| {
+        let rest = &bytes[at..];
+        if !frame::looks_like_one(rest) {
+            return None;
+        }
+        let end = memchr::memchr(b'\n', rest)?;
+        Some((at, frame::parse(&rest[..end], nonce)?))
+    })
+}

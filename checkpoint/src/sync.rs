@@ -1,0 +1,20 @@
+//! std or loom, chosen once: the only place that says `cfg(loom)`.
+
+#[cfg(not(loom))]
+pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+#[cfg(loom)]
+pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+/// Whether the named mutation is switched on: never, outside of a model.
+#[cfg(not(loom))]
+pub(crate) const fn mutant(_name: &str) -> bool {
+    false
+}
+
+/// Whether the named mutation is switched on, by `RATCHET_MUTANT`.
+#[cfg(loom)]
+pub(crate) fn mutant(name: &str) -> bool {
+    static CHOSEN: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    CHOSEN.get_or_init(|| std::env::var("RATCHET_MUTANT").ok()).as_deref() == Some(name)
+}

@@ -1,0 +1,59 @@
+//! Values on their way into JSON: one line each, and only what reads back.
+
+use serde::Serialize;
+
+use crate::finite::check_finite;
+use crate::{Error, Result};
+
+/// The compact JSON of `value`, without a newline.
+pub(crate) fn to_json<T: Serialize + ?Sized>(node: &str, value: &T) -> Result<Vec<u8>> {
+    let refused = |source: Box<dyn std::error::Error + Send + Sync>| Error::Type {
+        node: node.to_owned(),
+        problem: "the value cannot be stored as JSON",
+        source,
+    };
+    let mut json = serde_json::to_vec(value).map_err(|error| refused(error.into()))?;
+    // serde_json writes NaN as null; only where there is a null must the value be looked at.
+    if memchr::memmem::find(&json, b"null").is_some() {
+        check_finite(value).map_err(|error| refused(error.into()))?;
+    }
+    // A raw value keeps its own layout. Inside of strings a newline is always escaped, so these
+    // stand between tokens.
+    if memchr::memchr(b'\n', &json).is_some() {
+        json.retain(|byte| *byte != b'\n');
+    }
+    Ok(json)
+}
+
+/// The value of type `T` that `json` is.
+pub(crate) fn from_json<T: serde::de::DeserializeOwned>(node: &str, json: &str) -> Result<T> {
+    serde_json::from_str(json).map_err(|source| Error::Type {
+        node: node.to_owned(),
+        problem: "the stored value does not read back as the type asked for; read it as the type \
+                  that it was saved as, or remove the node",
+        source: source.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::to_json;
+
+    #[test]
+    fn what_json_would_lose_is_refused() {
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(to_json("n", &bad).is_err());
+            assert!(to_json("n", &Some(bad)).is_err());
+            assert!(to_json("n", &vec![(1, [bad])]).is_err());
+            assert!(to_json("n", &std::collections::BTreeMap::from([("a", bad)])).is_err());
+        }
+        assert!(to_json("n", &f32::NAN).is_err());
+        assert_eq!(to_json("n", &(1.5, None::<f64>, ())).unwrap(), b"[1.5,null,null]");
+    }
+
+    #[test]
+    fn a_raw_value_takes_one_line() {
+        let raw = serde_json::value::RawValue::from_string("{\n \"a\": [1,\n2]}".to_owned());
+        assert_eq!(to_json("n", &raw.unwrap()).unwrap(), br#"{ "a": [1,2]}"#);
+    }
+}
