@@ -6,7 +6,7 @@
 //! full level is below 2¹¹⁹ parts; what is earned at once saturates at 2¹²⁷, and a debt is cut off
 //! at 2¹²⁶, so `i128` never overflows and a saturated credit always means "full".
 
-use crate::{Cost, moment::Moment};
+use crate::{Cost, moment::Moment, sync::mutant};
 use std::time::Duration;
 
 /// The deepest debt: beyond it overcharges are forgiven. It takes 128 of the largest to get there.
@@ -125,7 +125,7 @@ impl Bucket {
     }
 
     fn pause(&mut self, until: Moment) {
-        if !crate::sync::mutant("credit-kept-over-pause") {
+        if !mutant("credit-kept-over-pause") {
             self.level = self.level.min(0);
         }
         self.paused_until = self.paused_until.max(until);
@@ -169,7 +169,9 @@ impl<const N: usize> Levels<N> {
             for bucket in &mut self.buckets {
                 bucket.credit(self.at, now);
             }
-            self.at = now;
+            if !mutant("sleep-credited-twice") {
+                self.at = now;
+            }
         }
     }
 
@@ -215,7 +217,7 @@ impl<const N: usize> Levels<N> {
         for (bucket, (charged, actual)) in self.buckets.iter_mut().zip(amounts) {
             if actual > charged {
                 bucket.take(actual - charged);
-            } else if !crate::sync::mutant("refund-lost") {
+            } else if !mutant("refund-lost") {
                 bucket.give_back(charged - actual);
             }
         }

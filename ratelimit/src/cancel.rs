@@ -1,7 +1,7 @@
 //! A flag that wakes waiters.
 
 use crate::Parker;
-use crate::sync::{Arc, AtomicBool, Mutex, Ordering, lock};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, lock, mutant};
 use std::fmt;
 
 /// A flag that ends waits: once set, it stays set, and everybody who waits with it wakes up.
@@ -47,7 +47,7 @@ impl Cancel {
             self.0.cancelled.store(true, Ordering::Release);
             std::mem::take(&mut *waiting)
         };
-        if !crate::sync::mutant("waiters-not-woken") {
+        if !mutant("waiters-not-woken") {
             waiting.iter().for_each(Parker::wake);
         }
     }

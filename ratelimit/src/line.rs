@@ -4,7 +4,7 @@
 //! takes from all at once. A line for each limit would let the credit of one pile up while the head
 //! waits for another.
 
-use crate::{Cost, Parker, front::Front, moment::Moment};
+use crate::{Cost, Parker, front::Front, moment::Moment, sync::mutant};
 use std::collections::{HashMap, VecDeque};
 
 /// A place in line; they count up, so the line is sorted by them.
@@ -123,7 +123,7 @@ impl<const N: usize> Line<N> {
             (entry.ready, entry.slowest) = levels.ready(entry.cost);
             levels.advance(entry.ready);
             levels.take(entry.cost);
-            if entry.ready < entry.sleeps_until {
+            if entry.ready < entry.sleeps_until && !mutant("earlier-turn-not-told") {
                 entry.sleeps_until = entry.ready;
                 self.to_wake.extend(entry.parker.clone());
             }

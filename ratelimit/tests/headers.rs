@@ -20,7 +20,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The table of OpenAI's guide "Rate limits", section "Rate limits in headers".
+/// The table of `OpenAI`'s guide "Rate limits", section "Rate limits in headers".
 const OPENAI: [(&str, &str); 6] = [
     ("x-ratelimit-limit-requests", "60"),
     ("x-ratelimit-limit-tokens", "150000"),

@@ -63,9 +63,8 @@ pub(super) fn go_duration(text: &str) -> Option<Duration> {
 pub(super) fn until_http_date(text: &str, now: SystemTime) -> Option<Duration> {
     let (_, rest) = text.split_once([',', ' '])?;
     let parts: Vec<&str> = rest.split([' ', '-']).filter(|part| !part.is_empty()).collect();
-    let (day, month, year, time) = match *parts.as_slice() {
-        [day, month, year, time, "GMT"] | [month, day, time, year] => (day, month, year, time),
-        _ => return None,
+    let ([day, month, year, time, "GMT"] | [month, day, time, year]) = *parts.as_slice() else {
+        return None;
     };
     let month = MONTHS.find(month).filter(|at| at % 3 == 0 && month.len() == 3)? / 3 + 1;
     let mut full_year: u64 = year.parse().ok()?;
