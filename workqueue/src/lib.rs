@@ -31,6 +31,8 @@ mod counter;
 mod delay;
 mod error;
 mod frontier;
+mod handout;
+mod intake;
 mod map;
 mod outcome;
 mod panic;
@@ -42,6 +44,7 @@ mod stats;
 mod sync;
 mod ticket;
 mod unread;
+mod wakes;
 mod work_queue;
 mod worker;
 

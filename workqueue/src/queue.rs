@@ -5,8 +5,9 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
+use crate::handout::Finished;
 use crate::shared::{Patience, Shared};
-use crate::state::{Finished, Limits};
+use crate::state::Limits;
 use crate::{JoinError, Pending, SubmitAllError, SubmitError, Ticket};
 
 /// A blocking first-in-first-out queue with `join`, for threads of one's own.
@@ -147,6 +148,7 @@ impl<T> fmt::Debug for Queue<T> {
             .field("len", &state.len())
             .field("unfinished", &state.unfinished)
             .field("phase", &state.phase)
+            .field("joiner_waits", &state.joiner_waits)
             .finish_non_exhaustive()
     }
 }

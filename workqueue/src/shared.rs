@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use crate::state::{Call, Finished, Limits, Offer, Phase, State, Wakes};
+use crate::handout::{Finished, Offer};
+use crate::state::{Limits, Phase, State};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{self, Condvar, Mutex, MutexGuard, mutant};
 use crate::ticket::Entry;
+use crate::wakes::{Call, Wakes};
 use crate::{JoinError, Outcome, Refusal, SubmitAllError, SubmitError, Ticket, WorkerId};
 
 /// How long somebody is ready to wait.
@@ -92,6 +94,23 @@ impl<T, R> Shared<T, R> {
         }
     }
 
+    /// Waits on a condition variable; may return for no reason.
+    fn wait<'a>(
+        &'a self,
+        condvar: &Condvar,
+        guard: MutexGuard<'a, State<T, R>>,
+        patience: Patience,
+    ) -> MutexGuard<'a, State<T, R>> {
+        match patience {
+            Patience::None => guard,
+            Patience::Until(deadline) => {
+                let left = deadline.saturating_duration_since(sync::now());
+                sync::wait_timeout(&self.state, condvar, guard, left)
+            }
+            Patience::Forever => condvar.wait(guard).unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
     // Producers.
 
     pub(crate) fn put(&self, task: T, patience: Patience) -> Result<Ticket, SubmitError<T>> {
@@ -161,7 +180,7 @@ impl<T, R> Shared<T, R> {
                 break Some(Refusal::Full);
             }
             state.block();
-            state = wait(&self.room, state, patience);
+            state = self.wait(&self.room, state, patience);
             state.unblock();
             waited = true;
         };
@@ -215,7 +234,7 @@ impl<T, R> Shared<T, R> {
                 Offer::Wait(alarm) => {
                     state.sleep(alarm);
                     let patience = alarm.map_or(Patience::Forever, Patience::Until);
-                    state = wait(&self.work, state, patience);
+                    state = self.wait(&self.work, state, patience);
                     state.wake(alarm);
                 }
                 offer => {
@@ -247,9 +266,13 @@ impl<T, R> Shared<T, R> {
 
     pub(crate) fn join(&self, patience: Patience, waited: Duration) -> Result<(), JoinError> {
         let mut state = self.lock();
+        if state.is_inside() {
+            return Err(JoinError::InsideWorker);
+        }
         let epoch = state.epoch;
         // The epoch: a joiner that wakes late must not stay for the next wave of tasks.
-        while state.unfinished > 0 && state.epoch == epoch {
+        let same_wave = |now: u64| now == epoch || mutant("join-without-epoch");
+        while state.unfinished > 0 && same_wave(state.epoch) {
             let unfinished = state.unfinished;
             if let (true, Some((worker, message))) = (state.is_dead(), &state.death) {
                 let (worker, message) = (*worker, message.clone());
@@ -259,17 +282,17 @@ impl<T, R> Shared<T, R> {
                 return Err(JoinError::Timeout { unfinished, waited });
             }
             state.joiner_waits = true;
-            state = wait(&self.ended, state, patience);
+            state = self.wait(&self.ended, state, patience);
         }
         Ok(())
     }
 
-    /// Waits until every worker has left.
+    /// Waits until every worker has left; on one of them it does not.
     pub(crate) fn await_exit(&self) {
         let mut state = self.lock();
-        while state.workers > 0 {
+        while state.workers > 0 && !state.is_inside() {
             state.joiner_waits = true;
-            state = wait(&self.ended, state, Patience::Forever);
+            state = self.wait(&self.ended, state, Patience::Forever);
         }
     }
 
@@ -286,7 +309,7 @@ impl<T, R> Shared<T, R> {
                 return outcome;
             }
             state.reader_waits = true;
-            state = wait(&self.ended, state, patience);
+            state = self.wait(&self.ended, state, patience);
         }
     }
 
@@ -333,20 +356,4 @@ struct Turn<'a, T, R> {
     /// Whether it took a wait.
     waited: bool,
     refusal: Option<Refusal>,
-}
-
-/// Waits on a condition variable; may return for no reason.
-fn wait<'a, S>(
-    condvar: &Condvar,
-    guard: MutexGuard<'a, S>,
-    patience: Patience,
-) -> MutexGuard<'a, S> {
-    match patience {
-        Patience::None => guard,
-        Patience::Until(deadline) => {
-            let left = deadline.saturating_duration_since(sync::now());
-            sync::wait_timeout(condvar, guard, left)
-        }
-        Patience::Forever => condvar.wait(guard).unwrap_or_else(PoisonError::into_inner),
-    }
 }

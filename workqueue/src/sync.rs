@@ -46,6 +46,7 @@ mod real {
     }
 
     pub(crate) fn wait_timeout<'a, S>(
+        _mutex: &'a Mutex<S>,
         condvar: &Condvar,
         guard: MutexGuard<'a, S>,
         timeout: Duration,
@@ -71,6 +72,7 @@ mod real {
 #[cfg(loom)]
 mod model {
     use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::{Duration, Instant};
 
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, atomic};
@@ -87,19 +89,32 @@ mod model {
         std::thread::panicking()
     }
 
-    /// Time stands still in a model.
+    /// Time in a model: it moves when a timed wait ends, by more than any model's timeout.
+    static TIMEOUTS: AtomicU32 = AtomicU32::new(0);
+    const MORE_THAN_ANY_TIMEOUT: Duration = Duration::from_secs(60);
+
     pub(crate) fn now() -> Instant {
         static START: OnceLock<Instant> = OnceLock::new();
-        *START.get_or_init(Instant::now)
+        // ORDERING: Relaxed. std's atomic, which loom does not see: all its threads are one thread.
+        let passed = TIMEOUTS.load(Ordering::Relaxed);
+        *START.get_or_init(Instant::now) + MORE_THAN_ANY_TIMEOUT * passed
     }
 
-    /// loom's timed wait never fires: what a model wants to happen late, a timer thread does.
+    /// loom's timed wait never ends by time. This one always does, at any moment from now on: the
+    /// others run, or not, between unlocking and locking. That time is up is noted under the lock. What
+    /// a wake does to a timed wait is the same as what it does to any other.
     pub(crate) fn wait_timeout<'a, S>(
-        condvar: &Condvar,
+        mutex: &'a Mutex<S>,
+        _condvar: &Condvar,
         guard: MutexGuard<'a, S>,
         _timeout: Duration,
     ) -> MutexGuard<'a, S> {
-        condvar.wait(guard).unwrap_or_else(std::sync::PoisonError::into_inner)
+        drop(guard);
+        thread::yield_now();
+        let guard = mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // ORDERING: Relaxed, as in `now`.
+        TIMEOUTS.fetch_add(1, Ordering::Relaxed);
+        guard
     }
 
     pub(crate) fn spawn(

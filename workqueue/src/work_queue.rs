@@ -79,7 +79,7 @@ impl<T, R> WorkQueue<T, R> {
     /// # Errors
     /// [`JoinError::InsideWorker`] instead of a deadlock; [`JoinError::Dead`] when no worker is left.
     pub fn join(&self) -> Result<(), JoinError> {
-        self.join_within(Patience::Forever, Duration::ZERO)
+        self.shared.join(Patience::Forever, Duration::ZERO)
     }
 
     /// As [`join`](Self::join), no longer than `timeout`.
@@ -87,7 +87,7 @@ impl<T, R> WorkQueue<T, R> {
     /// # Errors
     /// As [`join`](Self::join), or [`JoinError::Timeout`].
     pub fn join_timeout(&self, timeout: Duration) -> Result<(), JoinError> {
-        self.join_within(Patience::of(timeout), timeout)
+        self.shared.join(Patience::of(timeout), timeout)
     }
 
     /// The sentinel: everything accepted before it runs, everything after it is refused, and then the
@@ -119,9 +119,7 @@ impl<T, R> WorkQueue<T, R> {
 
     pub(crate) fn finish(&self) -> Report<T, R> {
         self.shared.close();
-        if !self.is_inside() {
-            self.shared.await_exit();
-        }
+        self.shared.await_exit();
         let (mut outcomes, pending, stats) = {
             let mut state = self.shared.lock();
             let pending = state.take_leftovers();
@@ -133,18 +131,6 @@ impl<T, R> WorkQueue<T, R> {
 
     pub(crate) fn shared(&self) -> &Shared<T, R> {
         &self.shared
-    }
-
-    fn join_within(&self, patience: Patience, waited: Duration) -> Result<(), JoinError> {
-        if self.is_inside() {
-            return Err(JoinError::InsideWorker);
-        }
-        self.shared.join(patience, waited)
-    }
-
-    /// Whether this thread is one of the queue's workers.
-    fn is_inside(&self) -> bool {
-        self.shared.lock().threads.contains(&sync::thread::current().id())
     }
 }
 
@@ -178,16 +164,7 @@ impl<T, R> Drop for WorkQueue<T, R> {
         if sync::unwinding() {
             return;
         }
-        self.shared.close();
-        if self.is_inside() {
-            return;
-        }
-        self.shared.await_exit();
-        // Dropped here, on the thread that gave the queue up, and without the lock.
-        let left = {
-            let mut state = self.shared.lock();
-            (state.take_leftovers(), state.unread.take_all())
-        };
-        drop(left);
+        // What nobody took is dropped here, on the thread that gave the queue up, without the lock.
+        drop(self.finish());
     }
 }

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::handout::Finished;
 use crate::panic::{self, Payload};
 use crate::shared::Shared;
-use crate::state::Finished;
 use crate::sync;
 use crate::ticket::Entry;
 use crate::{Context, OnPanic, Outcome, PanicReport, Step, WorkerId};
@@ -76,13 +76,14 @@ where
                     break Some(message);
                 }
             }
-            if batch.is_empty() {
+            let fresh = batch.is_empty();
+            if fresh {
                 let most = self.batch_size();
                 if !self.shared.next(&mut self.finished, &mut batch, most) {
                     break None;
                 }
             }
-            self.run_batch(&mut batch, &mut state);
+            self.run_batch(&mut batch, &mut state, fresh);
         };
         panic::discard(state);
         death
@@ -97,13 +98,14 @@ where
         }
     }
 
-    /// Runs the tasks of a batch, up to one that panics.
-    fn run_batch(&mut self, batch: &mut VecDeque<Entry<T>>, state: &mut Option<S>) {
+    /// Runs the tasks of a batch, up to one that panics. The first of a fresh batch has started by being
+    /// taken; the others have not, so a cancel hands them back.
+    fn run_batch(&mut self, batch: &mut VecDeque<Entry<T>>, state: &mut Option<S>, fresh: bool) {
         let limits = &self.shared.limits;
         let start = (limits.keep || limits.batch > 1).then(sync::now);
         let (from, mut ran) = (self.finished.outcomes.len(), 0);
         while let Some(entry) = batch.pop_front() {
-            if self.shared.is_cancelled() {
+            if (ran > 0 || !fresh) && self.shared.is_cancelled() {
                 self.finished.unstarted.push(entry);
                 continue;
             }

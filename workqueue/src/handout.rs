@@ -1,0 +1,164 @@
+//! The rules of those who take: what a worker gets, who is woken for it, what it hands in.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::state::{Phase, State};
+use crate::sync::{self, mutant};
+use crate::ticket::Entry;
+use crate::wakes::{Call, Wakes};
+use crate::{Outcome, Pending};
+
+/// What a worker gets when it asks.
+#[derive(Debug)]
+pub(crate) enum Offer {
+    /// Tasks.
+    Taken,
+    /// Nothing now: wait, until then if it is this worker that watches the clock.
+    Wait(Option<Instant>),
+    /// The sentinel.
+    Over,
+}
+
+/// What a worker has to say about the tasks that it took, told under the same lock as it takes the
+/// next ones.
+#[derive(Debug)]
+pub(crate) struct Finished<T, R> {
+    /// Tasks that returned or panicked.
+    pub(crate) ended: usize,
+    /// Those of them that panicked.
+    pub(crate) panicked: u64,
+    /// Their outcomes; none when the queue only counts.
+    pub(crate) outcomes: Vec<Outcome<R>>,
+    /// Tasks that come back, and when.
+    pub(crate) again: Vec<(Entry<T>, Option<Instant>)>,
+    /// Tasks that were taken and not started.
+    pub(crate) unstarted: Vec<Entry<T>>,
+}
+
+impl<T, R> Finished<T, R> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            ended: 0,
+            panicked: 0,
+            outcomes: Vec::new(),
+            again: Vec::new(),
+            unstarted: Vec::new(),
+        }
+    }
+}
+
+impl<T, R> State<T, R> {
+    // Workers.
+
+    /// Wakes a worker if there is something to do, one that sleeps, and none on its way already.
+    /// Whoever changed something calls it, and so does the woken worker: each wakes the next.
+    pub(crate) fn call_worker(&mut self, wakes: &mut Wakes) {
+        let due_before_alarm =
+            || self.delayed.nearest().is_some_and(|due| self.alarm.is_none_or(|set| due < set));
+        if self.idle > 0 && !self.wake_in_flight && (!self.waiting.is_empty() || due_before_alarm())
+        {
+            self.wake_in_flight = true;
+            wakes.workers = wakes.workers.max(Call::One);
+        }
+    }
+
+    /// What a worker gets: tasks into `batch`, up to `most`; or what it has to do without.
+    pub(crate) fn offer(
+        &mut self,
+        batch: &mut VecDeque<Entry<T>>,
+        most: usize,
+        wakes: &mut Wakes,
+    ) -> Offer {
+        if self.phase == Phase::Cancelled {
+            return Offer::Over;
+        }
+        self.collect_due();
+        if self.waiting.is_empty() {
+            let over =
+                self.phase == Phase::Draining && (!self.limits.grows || self.unfinished == 0);
+            let alarm =
+                self.delayed.nearest().filter(|due| self.alarm.is_none_or(|set| *due < set));
+            return if over { Offer::Over } else { Offer::Wait(alarm) };
+        }
+        let share = if most == 1 { 1 } else { self.waiting.len() / self.limits.shares };
+        for entry in self.waiting.drain(..share.clamp(1, most)) {
+            self.charged -= usize::from(entry.charged);
+            batch.push_back(entry);
+        }
+        if mutant("unfinished-counted-at-pop") {
+            self.unfinished += batch.len();
+        }
+        if !mutant("no-cascade") {
+            self.call_worker(wakes);
+        }
+        self.call_producers(self.limits.capacity / 2, wakes);
+        Offer::Taken
+    }
+
+    fn collect_due(&mut self) {
+        if self.delayed.is_empty() {
+            return;
+        }
+        let now = sync::now();
+        while let Some(entry) = self.delayed.pop_due(now) {
+            self.waiting.push_back(entry);
+        }
+    }
+
+    /// A worker falls asleep.
+    pub(crate) fn sleep(&mut self, alarm: Option<Instant>) {
+        self.idle += 1;
+        self.alarm = alarm.or(self.alarm);
+    }
+
+    /// A worker has woken, for whatever reason.
+    pub(crate) fn wake(&mut self, alarm: Option<Instant>) {
+        self.idle -= 1;
+        if !mutant("wakes-not-decremented") {
+            self.wake_in_flight = false;
+        }
+        if alarm.is_some() && self.alarm == alarm {
+            self.alarm = None;
+        }
+    }
+
+    /// Takes in what a worker finished: the only way in which a task ends, but for `hand_back`.
+    pub(crate) fn settle(&mut self, finished: &mut Finished<T, R>, wakes: &mut Wakes) {
+        if finished.panicked > 0 {
+            self.panicked.add(std::mem::take(&mut finished.panicked));
+        }
+        if !finished.outcomes.is_empty() {
+            wakes.waiters |= std::mem::take(&mut self.reader_waits);
+            for outcome in finished.outcomes.drain(..) {
+                self.unread.push(outcome);
+            }
+        }
+        for (entry, due) in finished.again.drain(..) {
+            match due {
+                _ if self.phase == Phase::Cancelled => finished.unstarted.push(entry),
+                Some(due) => self.delayed.push(entry, due),
+                None => self.waiting.push_back(entry),
+            }
+        }
+        if !finished.unstarted.is_empty() {
+            self.put_back(&mut finished.unstarted, wakes);
+        }
+        self.end(std::mem::take(&mut finished.ended), wakes);
+        self.call_worker(wakes);
+    }
+
+    /// Tasks that a worker took and did not start: first in line again, or handed back.
+    fn put_back(&mut self, unstarted: &mut Vec<Entry<T>>, wakes: &mut Wakes) {
+        if self.phase == Phase::Cancelled {
+            let pending = unstarted.drain(..).map(Pending::from).collect();
+            self.hand_back(pending, wakes);
+            return;
+        }
+        for mut entry in unstarted.drain(..).rev() {
+            // Its place in the capacity may be taken by now.
+            entry.charged = false;
+            self.waiting.push_front(entry);
+        }
+    }
+}
