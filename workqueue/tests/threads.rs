@@ -1,0 +1,78 @@
+//! Threads: none is left behind, and idle ones do nothing. Linux tells both.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use workqueue::WorkQueue;
+
+/// The threads of this process with such a name.
+fn threads(name: &str) -> Vec<PathBuf> {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    let paths = tasks.filter_map(|entry| Some(entry.ok()?.path()));
+    // A thread may end while it is looked at.
+    let named = |path: &PathBuf| {
+        fs::read_to_string(path.join("comm")).is_ok_and(|comm| comm.starts_with(name))
+    };
+    paths.filter(named).collect()
+}
+
+fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(60), "not within a minute: {what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn no_thread_is_left_after_any_way_to_stop() {
+    for round in 0..20 {
+        let queue = WorkQueue::builder().workers(3).name("gone").start(|n: u32| n).unwrap();
+        queue.submit_all(0..10).unwrap();
+        match round % 4 {
+            0 => drop(queue.wait_completion()),
+            1 => drop(queue),
+            2 => {
+                queue.close();
+                drop(queue);
+            }
+            _ => {
+                queue.cancel();
+                drop(queue);
+            }
+        }
+        // The queue has seen its workers leave; the system may take a moment to bury them.
+        wait_for("all threads are gone", || threads("gone").is_empty());
+    }
+}
+
+#[test]
+fn idle_workers_are_never_switched_to() {
+    /// How often the system switched to the thread.
+    fn switches(thread: &Path) -> u64 {
+        let status = fs::read_to_string(thread.join("status")).unwrap();
+        let lines = status.lines().filter_map(|line| line.split_once("ctxt_switches:"));
+        lines.map(|(_, count)| count.trim().parse::<u64>().unwrap()).sum()
+    }
+    let queue = WorkQueue::builder().workers(4).name("sleeper").start(|n: u32| n).unwrap();
+    queue.submit_all(0..100).unwrap();
+    queue.join().unwrap();
+    let workers = threads("sleeper");
+    assert_eq!(workers.len(), 4);
+    let asleep =
+        |thread: &PathBuf| fs::read_to_string(thread.join("status")).unwrap().contains("State:\tS");
+    wait_for("all workers sleep", || workers.iter().all(asleep));
+    let count = || workers.iter().map(|thread| switches(thread)).collect::<Vec<_>>();
+    // A worker on its way to sleep may be seen asleep at the lock: let the counts settle.
+    let mut before = count();
+    wait_for("the counts settle", || {
+        std::thread::sleep(Duration::from_millis(20));
+        let now = count();
+        std::mem::replace(&mut before, now.clone()) == now
+    });
+    // A real sleep: that nothing happens can only be seen by letting time pass.
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(count(), before, "idle workers ran");
+}
