@@ -1,0 +1,299 @@
+//! The store of one process: a checkpoint for what is recorded, an index in memory for what is
+//! ready.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use checkpoint::{Batch, Checkpoint, Durability};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::{Cached, Miss, Outcome, Seed, StepId, StepName, Store, Why};
+use crate::artefact::Artefact;
+use crate::digest::Digest;
+use crate::error::RunError;
+use crate::graph::Cell;
+use crate::index::{Change, Duplicate, Index, Need};
+use crate::inputs::Wire;
+use crate::plan::Plan;
+use crate::record::{MadeOf, StartRecord};
+
+/// See the module.
+pub(crate) struct LocalStore {
+    records: Records,
+    window: usize,
+    ready: Mutex<Ready>,
+    /// Notified when a window has room, a list is to be opened, a stage may have ended, or the run
+    /// ends.
+    changed: Condvar,
+}
+
+/// What threads share. Whoever records a result enters it here after the record is written, so a
+/// step never becomes ready before what it needs is kept.
+struct Ready {
+    index: Index,
+    ended: bool,
+}
+
+/// A run's checkpoint, read and written in the schema of [`crate::record`].
+#[derive(Clone)]
+pub(crate) struct Records {
+    checkpoint: Checkpoint,
+    run: String,
+    run_dir: PathBuf,
+}
+
+/// What of a step's record tells whether it still holds; the rest is not parsed.
+#[derive(serde::Deserialize)]
+struct Look {
+    key: Digest,
+    made_of: MadeOf,
+    value: Box<RawValue>,
+    #[serde(default)]
+    files: Vec<Artefact>,
+}
+
+#[derive(serde::Deserialize)]
+struct ValueAlone {
+    value: Box<RawValue>,
+}
+
+impl Records {
+    pub(crate) fn new(checkpoint: Checkpoint, run: &str, run_dir: &Path) -> Self {
+        Records { checkpoint, run: run.to_string(), run_dir: run_dir.to_path_buf() }
+    }
+
+    pub(crate) fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    pub(crate) fn get<T: DeserializeOwned>(&self, node: &str) -> Result<Option<T>, RunError> {
+        match self.checkpoint.get::<T>(node) {
+            Ok(entry) => Ok(entry.map(|entry| entry.value)),
+            Err(error @ checkpoint::Error::Type { .. }) => Err(RunError::Record {
+                run: self.run.clone(),
+                node: node.to_string(),
+                source: error.into(),
+            }),
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    pub(crate) fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// On disk when this returns, as far as the run's durability goes.
+    pub(crate) fn save<T: Serialize>(&self, node: &str, value: &T) -> Result<(), RunError> {
+        self.checkpoint.save(node, value).map(drop).map_err(|error| self.refused(error))
+    }
+
+    pub(crate) fn refused(&self, error: checkpoint::Error) -> RunError {
+        RunError::Checkpoint { run: self.run.clone(), source: error.into() }
+    }
+
+    /// See [`Store::cached`].
+    pub(crate) fn cached(
+        &self,
+        step: StepName<'_>,
+        key: &Digest,
+        call: &str,
+    ) -> Result<Cached, RunError> {
+        let mut stale_files = false;
+        let mut why = Why::New;
+        let node = step.item.record("step", step.stage);
+        if self.checkpoint.contains(&node)
+            && let Some(found) = self.get::<Look>(&node)?
+        {
+            let missing = || found.files.iter().find_map(|file| file.missing(&self.run_dir));
+            if found.key != *key {
+                stale_files = !found.files.is_empty();
+                why = Why::Changed(found.made_of);
+            } else if let Some(missing) = missing() {
+                stale_files = true;
+                why = Why::File(missing);
+            } else {
+                return Ok(Cached::Hit { hash: Digest::of(found.value.get().as_bytes()) });
+            }
+        }
+        let start = step.item.record("start", step.stage);
+        let in_doubt = self.checkpoint.contains(&start)
+            && self
+                .get::<StartRecord>(&start)?
+                .is_some_and(|start| !start.over && start.idempotency_key == call);
+        let failed = self.checkpoint.contains(&step.item.record("fail", step.stage));
+        Ok(Cached::Miss(Miss { why, stale_files, failed, in_doubt }))
+    }
+
+    fn value(&self, step: StepName<'_>) -> Result<Arc<str>, RunError> {
+        let node = step.item.record("step", step.stage);
+        match self.get::<ValueAlone>(&node)? {
+            Some(record) => Ok(Arc::from(record.value.get())),
+            None => Err(RunError::Record {
+                run: self.run.clone(),
+                node,
+                source: "it was there and is gone".into(),
+            }),
+        }
+    }
+}
+
+impl LocalStore {
+    /// Nothing is ready but what needs only values.
+    pub(crate) fn new(
+        records: Records,
+        plan: Arc<Plan>,
+        values: &[(usize, Cell)],
+        window: usize,
+    ) -> (Self, Change) {
+        let (index, change) = Index::new(plan, values);
+        let ready = Mutex::new(Ready { index, ended: false });
+        (LocalStore { records, window, ready, changed: Condvar::new() }, change)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ready> {
+        // Nothing under this lock runs user code; a panic there is a bug of this crate, and the
+        // other workers had better record what they have than die of it.
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes whom the change concerns. A window wakes its source when it is half empty, not at
+    /// every slot: or each item would cost two switches of threads.
+    fn announce(&self, ready: MutexGuard<'_, Ready>, change: &Change) {
+        let index = &ready.index;
+        let room = |&scope: &usize| {
+            index.has_lists(scope) || index.has_room(scope, self.window.div_ceil(2))
+        };
+        let wake = change.ended || change.room.iter().any(room);
+        drop(ready);
+        if wake {
+            self.changed.notify_all();
+        }
+    }
+
+    fn wait<'r>(&self, ready: MutexGuard<'r, Ready>) -> MutexGuard<'r, Ready> {
+        self.changed.wait(ready).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for LocalStore {
+    fn seed(&self, parent: u32, scope: usize, seed: Seed) -> Result<Change, Duplicate> {
+        let mut ready = self.lock();
+        let change = match seed {
+            Seed::Item(item) => ready.index.open(parent, scope, item)?,
+            Seed::End => ready.index.close(parent, scope),
+        };
+        self.announce(ready, &change);
+        Ok(change)
+    }
+
+    fn cached(&self, step: StepName<'_>, key: &Digest, call: &str) -> Result<Cached, RunError> {
+        self.records.cached(step, key, call)
+    }
+
+    fn reused(&self, id: StepId, hash: Digest) -> Change {
+        let mut ready = self.lock();
+        let change = ready.index.done(id.stage, id.at, hash, None);
+        self.announce(ready, &change);
+        change
+    }
+
+    fn needs(&self, id: StepId) -> Vec<Need> {
+        self.lock().index.needs(id.stage, id.at)
+    }
+
+    fn list(&self, at: u32, node: usize) -> Option<Need> {
+        self.lock().index.list(node, at)
+    }
+
+    fn values(&self, steps: &[StepName<'_>]) -> Result<Vec<Arc<str>>, RunError> {
+        steps.iter().map(|&step| self.records.value(step)).collect()
+    }
+
+    fn start(
+        &self,
+        step: StepName<'_>,
+        start: &StartRecord,
+        stale_files: bool,
+    ) -> Result<(), RunError> {
+        let node = step.item.record("start", step.stage);
+        let checkpoint = &self.records.checkpoint;
+        let saved = if stale_files {
+            // From here on the files are no longer what the old record says: it must not be found
+            // by somebody who takes the old input back.
+            let batch = Batch::new().put(&node, start);
+            batch.and_then(|batch| {
+                checkpoint.save_all(batch.remove(&step.item.record("step", step.stage)))
+            })
+        } else {
+            checkpoint.save_with(&node, start, Durability::Process)
+        };
+        saved.map(drop).map_err(|error| self.records.refused(error))
+    }
+
+    fn record(&self, id: StepId, step: StepName<'_>, outcome: Outcome) -> Result<Change, RunError> {
+        let start = step.item.record("start", step.stage);
+        let fail = step.item.record("fail", step.stage);
+        let batch = match &outcome {
+            Outcome::Done { record, failed_before, .. } => {
+                let batch = Batch::new().put(&step.item.record("step", step.stage), record);
+                let batch = batch.map(|batch| batch.remove(&start));
+                if *failed_before { batch.map(|batch| batch.remove(&fail)) } else { batch }
+            }
+            Outcome::Failed { record } => {
+                Batch::new().put(&fail, record).map(|batch| batch.remove(&start))
+            }
+        };
+        batch
+            .and_then(|batch| self.records.checkpoint.save_all(batch))
+            .map_err(|error| self.records.refused(error))?;
+        let mut ready = self.lock();
+        let change = match outcome {
+            Outcome::Done { hash, live, .. } => ready.index.done(id.stage, id.at, hash, Some(live)),
+            Outcome::Failed { .. } => ready.index.failed(id.stage, id.at),
+        };
+        self.announce(ready, &change);
+        Ok(change)
+    }
+
+    fn await_room(&self, scope: usize) -> bool {
+        let mut ready = self.lock();
+        while !ready.ended && !ready.index.has_room(scope, self.window) {
+            ready = self.wait(ready);
+        }
+        !ready.ended
+    }
+
+    fn await_list(&self, scope: usize) -> Option<u32> {
+        let mut ready = self.lock();
+        loop {
+            if ready.ended {
+                return None;
+            }
+            if let Some(at) = ready.index.next_list(scope) {
+                return Some(at);
+            }
+            if ready.index.is_sealed(scope) {
+                return None;
+            }
+            ready = self.wait(ready);
+        }
+    }
+
+    fn await_stage(&self, stage: usize) {
+        let mut ready = self.lock();
+        while !ready.ended && !ready.index.is_finished(stage) {
+            ready = self.wait(ready);
+        }
+    }
+
+    fn end(&self) {
+        self.lock().ended = true;
+        self.changed.notify_all();
+    }
+
+    fn target(&self, wire: Wire) -> Option<Need> {
+        self.lock().index.target(wire)
+    }
+}
