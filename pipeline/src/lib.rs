@@ -4,6 +4,8 @@
 
 mod artefact;
 mod canonical;
+#[cfg(feature = "cli")]
+pub mod cli;
 mod cx;
 mod digest;
 mod engine;
@@ -15,6 +17,8 @@ mod graph;
 mod index;
 mod inputs;
 mod lock;
+#[cfg(feature = "cli")]
+mod look;
 mod many;
 mod name;
 mod node;

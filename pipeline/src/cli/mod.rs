@@ -1,0 +1,165 @@
+//! The command line of a pipeline: [`Pipeline::main`] for a program that is nothing else,
+//! [`Command`] for one with arguments of its own.
+//!
+//! ```no_run
+//! use clap::Parser;
+//!
+//! #[derive(Parser)]
+//! struct Args {
+//!     /// The deck to be made into a film.
+//!     #[arg(long, global = true, default_value = "deck.md")]
+//!     deck: std::path::PathBuf,
+//!     #[command(flatten)]
+//!     command: pipeline::cli::Command,
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     let args = Args::parse();
+//!     let mut p = pipeline::Pipeline::new("narrated-slides");
+//!     let deck = p.value("deck", args.deck.display().to_string());
+//!     let film = p.each("film", deck).run(|_, _, deck| Ok(format!("a film of {deck}")));
+//!     p.command(film, args.command)
+//! }
+//! ```
+//!
+//! Exit codes: 0 all done, 1 error, 2 usage, 3 finished with failures, 5 halted, 75 the run is in
+//! use, 130 interrupted.
+
+mod exit;
+mod run;
+mod signals;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use checkpoint::RunId;
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::RunError;
+use crate::pipeline::Pipeline;
+use crate::report::Report;
+use crate::target::Target;
+
+type Outcome = Result<ExitCode, RunError>;
+
+/// The subcommands, and which run they are about. Flatten it into a parser:
+/// `#[command(flatten)] command: Command`. Without a subcommand it is `run`.
+#[derive(Args, Clone, Debug)]
+pub struct Command {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+/// Which run.
+#[derive(Args, Clone, Debug)]
+struct Place {
+    /// Where runs are kept, each in a folder of its own
+    #[arg(long, global = true, value_name = "DIR", default_value = "workspace/runs")]
+    root: PathBuf,
+    /// The run's name; the same name continues the same run [default: the pipeline's name]
+    #[arg(long = "run", global = true, value_name = "ID", value_parser = run_id)]
+    run: Option<RunId>,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum What {
+    /// Run what is not done yet (default)
+    Run(run::Run),
+    /// Show how far a run is, live or dead; takes no lock
+    Status(status::Status),
+}
+
+fn run_id(text: &str) -> Result<RunId, String> {
+    RunId::new(text).map_err(|error| error.to_string())
+}
+
+/// A program that is nothing but a pipeline.
+#[derive(Parser)]
+struct Program {
+    #[command(flatten)]
+    command: Command,
+}
+
+impl Command {
+    /// Another default for `--run` than the pipeline's name.
+    #[must_use]
+    pub fn default_run(mut self, run: RunId) -> Self {
+        self.place.run.get_or_insert(run);
+        self
+    }
+
+    /// Where runs are kept: `--root`.
+    pub fn root(&self) -> &std::path::Path {
+        &self.place.root
+    }
+
+    /// Whether this is `run`: whether anything will be called and made.
+    pub fn is_run(&self) -> bool {
+        matches!(self.what, None | Some(What::Run(_)))
+    }
+}
+
+impl Pipeline {
+    /// The whole program: parses the process's arguments, does what they say, prints what there is
+    /// to say, and gives the exit code.
+    ///
+    /// Ends the process for `--help` and for arguments that cannot be parsed (exit code 2), as clap
+    /// does.
+    ///
+    /// # Panics
+    /// If the target is another pipeline's node.
+    pub fn main<R: Target>(self, target: R) -> ExitCode {
+        let command = Program::parse().command;
+        self.command(target, command)
+    }
+
+    /// Does what an already parsed command says.
+    ///
+    /// Installs handlers for SIGINT, SIGTERM and SIGHUP when it runs the pipeline: the first signal
+    /// stops the run in order, the second ends the process at once.
+    ///
+    /// # Panics
+    /// If the target is another pipeline's node.
+    pub fn command<R: Target>(self, target: R, command: Command) -> ExitCode {
+        self.command_then(target, command, |_| Ok(()))
+    }
+
+    /// [`command`](Pipeline::command), and then `finish` with the report of a run that has an
+    /// output: to copy the film out of the run's folder, say. An error of it is the program's.
+    ///
+    /// # Panics
+    /// If the target is another pipeline's node.
+    pub fn command_then<R: Target>(
+        self,
+        target: R,
+        command: Command,
+        finish: impl FnOnce(&Report<R::Output>) -> Result<(), Box<dyn std::error::Error>>,
+    ) -> ExitCode {
+        let name = self.name.clone();
+        let place = match command.place.run {
+            Some(_) => command.place,
+            None => match RunId::new(&name) {
+                Ok(run) => Place { run: Some(run), ..command.place },
+                Err(error) => return exit::complain(&name, &error, exit::USAGE),
+            },
+        };
+        let done = match command.what.unwrap_or_else(|| What::Run(run::Run::default())) {
+            What::Run(run) => run.go(self, target, &place, finish),
+            What::Status(status) => status.go(&place),
+        };
+        match done {
+            Ok(code) => code,
+            Err(error) => exit::complain(&name, &error, exit::of(&error)),
+        }
+    }
+}
+
+impl Place {
+    /// Set by [`Pipeline::command_then`] before anything else.
+    fn run(&self) -> Result<&RunId, RunError> {
+        self.run.as_ref().ok_or_else(|| RunError::Output { cause: "no run was named".into() })
+    }
+}

@@ -1,0 +1,65 @@
+//! `run`: does what is not done yet.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Outcome, Place, exit, signals};
+use crate::options::{Halt, Options};
+use crate::pipeline::Pipeline;
+use crate::report::Report;
+use crate::stop::Stop;
+use crate::target::Target;
+
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct Run {
+    /// Another number of workers for a stage; may be given several times
+    #[arg(long, value_name = "STAGE=N", value_parser = workers)]
+    workers: Vec<(String, usize)>,
+    /// Run only this stage and what it needs; may be given several times
+    #[arg(long, value_name = "STAGE")]
+    only: Vec<String>,
+    /// Stop starting steps once so many have failed
+    #[arg(long, value_name = "N")]
+    halt_after: Option<u64>,
+}
+
+impl Run {
+    pub(super) fn go<R: Target>(
+        self,
+        pipeline: Pipeline,
+        target: R,
+        place: &Place,
+        finish: impl FnOnce(&Report<R::Output>) -> Result<(), Box<dyn Error>>,
+    ) -> Outcome {
+        let (name, stop) = (pipeline.name.clone(), Stop::new());
+        signals::install(&stop);
+        let mut options = Options::new(&place.root, place.run()?.clone()).stop(stop);
+        if let Some(failures) = self.halt_after {
+            options = options.halt(Halt::after(failures));
+        }
+        for (stage, workers) in &self.workers {
+            options = options.workers(stage, *workers);
+        }
+        for stage in &self.only {
+            options = options.only(stage);
+        }
+        let report = pipeline.run(target, &options)?;
+        eprintln!("{name}: {report}");
+        if report.output.is_some()
+            && let Err(error) = finish(&report)
+        {
+            return Ok(exit::complain(&name, &error, exit::ERROR));
+        }
+        Ok(ExitCode::from(exit::of_report(&report)))
+    }
+}
+
+fn workers(text: &str) -> Result<(String, usize), String> {
+    let (stage, number) = text.split_once('=').ok_or("write it as STAGE=N, as in `audio=8`")?;
+    match number.parse() {
+        Ok(workers) if workers > 0 => Ok((stage.to_string(), workers)),
+        _ => Err(format!("`{number}` is no number of workers: 1 or more")),
+    }
+}
