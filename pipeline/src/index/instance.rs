@@ -56,6 +56,8 @@ pub(super) struct Group {
     pub(super) opened: u32,
     /// No more will come.
     pub(super) closed: bool,
+    /// Closing it was counted: from now on its last item frees what it held of the item around.
+    pub(super) counted_out: bool,
     /// The list that they were to come from is missing.
     pub(super) missing: bool,
     /// Of its open items, how many still hold something at each depth around them.

@@ -7,6 +7,8 @@
 mod given;
 mod instance;
 mod settle;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -176,7 +178,6 @@ impl Index {
 
     /// Whether nothing is left to do.
     #[cfg(test)]
-    #[allow(dead_code)]
     pub(crate) fn is_over(&self) -> bool {
         self.item(RUN).open_at[0] == 0
     }
@@ -188,14 +189,12 @@ impl Index {
 
     /// How many items hold a slot of the fan-out's window.
     #[cfg(test)]
-    #[allow(dead_code)]
     pub(crate) fn open_items(&self, scope: usize) -> usize {
         self.open[scope]
     }
 
     /// How many items are known.
     #[cfg(test)]
-    #[allow(dead_code)]
     pub(crate) fn known_items(&self) -> usize {
         self.items.iter().flatten().count() - 1
     }

@@ -232,6 +232,7 @@ impl Index {
     fn release_group(&mut self, at: u32, scope: usize) {
         let (place, late_from) = (self.plan.scopes[scope].group, self.plan.scopes[scope].late_from);
         let depth = self.plan.scopes[self.item(at).scope].depth;
+        self.item_mut(at).groups[place].counted_out = true;
         for depth in (0..late_from.min(depth + 1)).rev() {
             if self.item(at).groups[place].open_at[depth] == 0 {
                 self.release(at, depth);
@@ -252,16 +253,17 @@ impl Index {
         if depth == own && depth > 0 {
             self.leave_window(at);
         }
+        if depth == 0 {
+            // Before what is around it: that holds the chain which this item leaves.
+            self.change.ended |= parent.is_none();
+            self.work.push_back(Work::Forget(at));
+        }
         if let Some(parent) = parent.filter(|_| depth < own) {
             let group = &mut self.item_mut(parent).groups[place];
             group.open_at[depth] -= 1;
-            if group.closed && group.open_at[depth] == 0 && depth < late_from {
+            if group.counted_out && group.open_at[depth] == 0 && depth < late_from {
                 self.release(parent, depth);
             }
-        }
-        if depth == 0 {
-            self.change.ended |= parent.is_none();
-            self.work.push_back(Work::Forget(at));
         }
     }
 
