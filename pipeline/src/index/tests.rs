@@ -14,7 +14,7 @@ use crate::graph::{
 };
 use crate::inputs::{Given, Wire};
 
-/// SplitMix64 (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators", 2014).
+/// `SplitMix64` (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators", 2014).
 struct Dice(u64);
 
 impl Dice {
