@@ -178,10 +178,9 @@ impl<const N: usize> Levels<N> {
     /// Do all levels cover the cost now?
     #[inline]
     pub(crate) fn covers(&self, cost: Cost<N>) -> bool {
-        let mut amounts = cost.amounts().into_iter();
-        self.buckets.iter().all(|bucket| {
+        self.buckets.iter().zip(cost.amounts()).all(|(bucket, cost)| {
             bucket.paused_until <= self.at
-                && amounts.next().is_none_or(|cost| bucket.ready(self.at, cost) <= self.at)
+                && (cost == 0 || bucket.limit.parts(cost) <= bucket.level)
         })
     }
 

@@ -42,6 +42,13 @@ impl<const N: usize> Builder<N> {
         self
     }
 
+    /// The time stamp counter as the clock: [`QuantaClock`](crate::QuantaClock).
+    #[cfg(feature = "quanta")]
+    pub fn quanta(mut self) -> Self {
+        self.time = Some(Time::Quanta(crate::QuantaClock::new()));
+        self
+    }
+
     /// The limiter.
     ///
     /// # Errors
