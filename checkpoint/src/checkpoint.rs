@@ -26,13 +26,13 @@ const UPDATE_ATTEMPTS: u32 = 1000;
 /// for nothing: what was saved is on disk already.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Inner {
     run: Arc<Run>,
-    group: Group<Journal>,
+    pub(crate) group: Group<Journal>,
     report: OpenReport,
     opened_by: u32,
     /// One thread at a time compacts by itself.
@@ -280,7 +280,7 @@ impl Checkpoint {
         written??.map_err(Error::io("replace", &path))
     }
 
-    fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         let run = &self.inner.run;
         let view = run.view();
         Snapshot {
@@ -292,7 +292,7 @@ impl Checkpoint {
         }
     }
 
-    fn request(
+    pub(crate) fn request(
         &self,
         node: &str,
         json: Option<&[u8]>,

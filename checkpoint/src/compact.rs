@@ -8,7 +8,6 @@ use crate::draft::{Draft, Failed};
 use crate::group::Group;
 use crate::journal::Journal;
 use crate::run::{Run, Tail, View};
-use crate::vfs::uninterrupted;
 use crate::{Result, recover};
 
 /// A log below this is never compacted by itself.
@@ -43,18 +42,18 @@ fn finish(run: &Run, old: &View, mut draft: Draft<'_>) -> Result<()> {
         return Ok(());
     }
     draft.follow(&tail.log, &old.end, &tail.end)?;
-    // Should the rename be taken back by a power loss, the old file must hold as much. If this
-    // flush fails, only the new file can make up for it.
-    let flushed = uninterrupted(|| tail.log.file.sync_data());
-    match (draft.publish(), flushed) {
-        (Ok(view), _) => {
+    match draft.publish() {
+        Ok(view) => {
             let durable = view.end.seq;
             run.replace(&mut tail, view, durable);
             Ok(())
         }
-        (Err(failed), Ok(())) if !failed.renamed => Err(failed.error),
-        (Err(failed), _) => {
-            tail.poisoned = Some(format!("a compaction failed: {}", failed.error));
+        Err(failed) => {
+            // Whether the new file or the old one is found after a crash is open now. Others flush
+            // the entry before they go on with what they find; this handle cannot go on with both.
+            if failed.renamed {
+                tail.poisoned = Some(format!("a compaction failed: {}", failed.error));
+            }
             Err(failed.error)
         }
     }

@@ -14,7 +14,7 @@ use atomicwrites::{AtomicFile, OverwriteBehavior};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 
 use crate::lock::Lock;
-use crate::vfs::{File, Folder, Identity, LOCK, LOG, LockFile, QUARANTINE, VIEW, Writing};
+use crate::vfs::{File, Flush, Folder, Identity, LOCK, LOG, LockFile, QUARANTINE, VIEW, Writing};
 
 const TEMPORARY: &str = ".log-";
 const PRIVATE: Mode = Mode::from_raw_mode(0o600);
@@ -144,11 +144,11 @@ impl Folder for Disk {
         Ok(rustix::fs::unlinkat(&self.folder, name, AtFlags::empty())?)
     }
 
-    fn sync(&self) -> io::Result<()> {
+    fn sync(&self, _: Flush) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.folder)?)
     }
 
-    fn sync_parent(&self) -> io::Result<()> {
+    fn sync_parent(&self, _: Flush) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.root)?)
     }
 
@@ -188,7 +188,7 @@ impl Folder for Disk {
                 fs::remove_file(entry.path())?;
             }
         }
-        self.sync()
+        self.sync(Flush::Deleted)
     }
 
     fn replace_view(&self, write: &mut Writing<'_>) -> io::Result<()> {
@@ -271,23 +271,23 @@ impl File for DiskFile {
 
     // Not std's `sync_data`/`sync_all`: those retry EINTR themselves, here one rule does it.
     #[cfg(not(target_vendor = "apple"))]
-    fn sync_data(&self) -> io::Result<()> {
+    fn sync_data(&self, _: Flush) -> io::Result<()> {
         Ok(rustix::fs::fdatasync(&self.file)?)
     }
 
     /// `F_FULLFSYNC` there: Apple's fsync leaves bytes in the drive's cache.
     #[cfg(target_vendor = "apple")]
-    fn sync_data(&self) -> io::Result<()> {
+    fn sync_data(&self, _: Flush) -> io::Result<()> {
         Ok(rustix::fs::fcntl_fullfsync(&self.file)?)
     }
 
     #[cfg(not(target_vendor = "apple"))]
-    fn sync_all(&self) -> io::Result<()> {
+    fn sync_all(&self, _: Flush) -> io::Result<()> {
         Ok(rustix::fs::fsync(&self.file)?)
     }
 
     #[cfg(target_vendor = "apple")]
-    fn sync_all(&self) -> io::Result<()> {
+    fn sync_all(&self, _: Flush) -> io::Result<()> {
         Ok(rustix::fs::fcntl_fullfsync(&self.file)?)
     }
 }

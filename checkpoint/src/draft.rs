@@ -9,7 +9,7 @@ use crate::frame::{self, Body};
 use crate::index::{self, Index, Slot, Span};
 use crate::run::View;
 use crate::scan::{LogFile, Part, Position, Scan};
-use crate::vfs::{Folder, LOG, uninterrupted, write_all};
+use crate::vfs::{Flush, Folder, LOG, uninterrupted, write_all};
 use crate::{Error, Result, RunId, record, time};
 
 /// Written at once.
@@ -118,12 +118,10 @@ impl<'f> Draft<'f> {
     /// Copies the records after `from` of the old file, up to `to`.
     pub(crate) fn follow(&mut self, old: &LogFile, from: &Position, to: &Position) -> Result<()> {
         let mut scan = Scan::new(old, from.clone(), to.offset);
-        let mut body = Vec::new();
         while let Some((span, record)) = scan.next()? {
-            body.clear();
-            // Within the buffer of the scan already, but that is not ours to slice.
-            body.extend_from_slice(frame::body_of(&old.bytes(span)?));
-            let copy = self.seal(record.seq, to.seq, &body)?;
+            let line = old.bytes(span)?;
+            let body = frame::body_of(line.strip_suffix(b"\n").unwrap_or(&line));
+            let copy = self.seal(record.seq, to.seq, body)?;
             let index = &mut self.index;
             index::changes(&record, copy, |node, slot| index.apply(node, slot));
             self.updated_at = record.body.time().and_then(time::parse);
@@ -135,13 +133,15 @@ impl<'f> Draft<'f> {
     pub(crate) fn publish(mut self) -> Result<View, Failed> {
         self.write()?;
         let path = self.log.path.clone();
-        uninterrupted(|| self.log.file.sync_all()).map_err(Error::io("flush the new", &path))?;
+        uninterrupted(|| self.log.file.sync_all(Flush::NewFile))
+            .map_err(Error::io("flush the new", &path))?;
         uninterrupted(|| self.folder.rename(&self.name, LOG))
             .map_err(Error::io("rename a new file to", &path))?;
         self.published = true;
-        for flushed in
-            [uninterrupted(|| self.folder.sync()), uninterrupted(|| self.folder.sync_parent())]
-        {
+        for flushed in [
+            uninterrupted(|| self.folder.sync(Flush::NewEntry)),
+            uninterrupted(|| self.folder.sync_parent(Flush::NewEntry)),
+        ] {
             flushed
                 .map_err(Error::io("flush the folder of", &path))
                 .map_err(|error| Failed { error, renamed: true })?;

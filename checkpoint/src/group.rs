@@ -123,14 +123,16 @@ impl<S: Sink> Group<S> {
         loop {
             if let Some(sink) = sink.take() {
                 lock(&self.state).queue.pop_front();
-                let mut lead = Leading { group: self, sink: Some(sink), tickets: Vec::new() };
+                let mut lead = Leading::new(self, sink);
                 if mutant("close-keeps-the-lead") {
                     let result = lead.sink.as_mut().map(work);
                     lock(&self.state).sink = lead.sink.take();
                     std::mem::forget(lead);
                     return result.ok_or_else(broken);
                 }
-                return lead.sink.as_mut().map(work).ok_or_else(broken);
+                let result = lead.sink.as_mut().map(work).ok_or_else(broken);
+                lead.finished = true;
+                return result;
             }
             match ticket.wait() {
                 Some(outcome) => return Err(outcome.err().unwrap_or_else(broken)),
@@ -154,7 +156,7 @@ impl<S: Sink> Group<S> {
 
     /// One group: gather, take, append, flush, resolve, hand over.
     fn lead(&self, sink: S) {
-        let mut lead = Leading { group: self, sink: Some(sink), tickets: Vec::new() };
+        let mut lead = Leading::new(self, sink);
         let Some(sink) = lead.sink.as_mut() else { return };
         let last = lock(&self.state).last;
         if last > 1 {
@@ -194,6 +196,7 @@ impl<S: Sink> Group<S> {
                 Err(error) => ticket.resolve(Err(error.again())),
             }
         }
+        lead.finished = true;
     }
 }
 
@@ -260,13 +263,20 @@ struct Leading<'a, S: Sink> {
     group: &'a Group<S>,
     sink: Option<S>,
     tickets: Vec<Arc<Ticket<S>>>,
+    /// The sink came back whole.
+    finished: bool,
+}
+
+impl<'a, S: Sink> Leading<'a, S> {
+    fn new(group: &'a Group<S>, sink: S) -> Self {
+        Self { group, sink: Some(sink), tickets: Vec::new(), finished: false }
+    }
 }
 
 impl<S: Sink> Drop for Leading<'_, S> {
     fn drop(&mut self) {
-        let panicked = std::thread::panicking();
         let mut state = lock(&self.group.state);
-        if panicked {
+        if !self.finished {
             // The sink may be half changed: nobody may use it again, nobody may wait for it.
             state.broken = true;
             for ticket in self.tickets.drain(..).chain(state.queue.drain(..)) {

@@ -30,6 +30,7 @@ mod group;
 mod import;
 mod index;
 mod journal;
+mod left_out;
 mod lock;
 mod log;
 mod names;
@@ -41,6 +42,8 @@ mod runs;
 mod salvage;
 mod scan;
 mod seq;
+#[cfg(test)]
+mod sim;
 mod snapshot;
 mod sync;
 mod time;

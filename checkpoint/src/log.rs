@@ -7,9 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::group::{Appended, Held};
 use crate::index::{Change, Slot, Span};
+use crate::left_out::{Check, left_out};
 use crate::run::{Run, Tail};
 use crate::scan::Position;
-use crate::vfs::{uninterrupted, write_all};
+use crate::vfs::{Flush, uninterrupted, write_all};
 use crate::{Durability, Error, Result, Seq, compact, frame, recover};
 
 /// What a caller wants of the log.
@@ -114,13 +115,19 @@ impl Held for Log {
             (Arc::clone(&tail.log), tail.end.seq)
         };
         let begun = Instant::now();
-        let flushed = uninterrupted(|| log.file.sync_data());
+        let flushed = uninterrupted(|| log.file.sync_data(Flush::Group));
         self.last_flush = begun.elapsed();
         let mut tail = run.tail();
         tail.flushing = false;
         tail.check_poison(&run)?;
         match flushed {
             Ok(()) => {
+                tail.durable = tail.durable.max(seq);
+                run.publish(&mut tail);
+                Ok(())
+            }
+            Err(_) if left_out(Check::NewFile) => {
+                log.file.sync_data(Flush::Group).map_err(log.failed("flush"))?;
                 tail.durable = tail.durable.max(seq);
                 run.publish(&mut tail);
                 Ok(())
@@ -142,10 +149,9 @@ impl Log {
         tail.poisoned = Some(format!("a flush failed: {error}"));
         tail.pending.clear();
         if let (false, Some(start)) = (failed.renamed, &self.start) {
-            // No further: acknowledged records of other processes may stand before it.
-            let cut = uninterrupted(|| tail.log.file.set_len(start.offset))
-                .and_then(|()| uninterrupted(|| tail.log.file.sync_all()));
-            if let Err(error) = cut {
+            // No further: acknowledged records of other processes may stand before it. It is not
+            // flushed: nothing that was promised rests on it, whoever follows verifies or rewrites.
+            if let Err(error) = uninterrupted(|| tail.log.file.set_len(start.offset)) {
                 tracing::error!(path = %path.display(), %error, "the group could not be cut off");
             }
         }
@@ -218,7 +224,9 @@ fn frame_group(run: &Run, tail: &Tail, group: Vec<Request>) -> Framed {
             _ => Reply::Refused,
         };
         // An answer that rests on what is not on disk yet waits for the flush like a write.
-        let wait = framed.end.seq > tail.durable && request.durability == Durability::Disk;
+        let unsure = framed.end.seq > tail.durable
+            && !(left_out(Check::SettledFlush) && reply == Reply::Refused);
+        let wait = unsure && request.durability == Durability::Disk;
         framed.answers.push(if wait {
             Appended::AwaitsFlush(reply)
         } else {
@@ -269,8 +277,11 @@ fn write(run: &Run, tail: &mut Tail, bytes: &[u8]) -> Result<()> {
     let start = tail.end.offset;
     let Err(error) = write_all(&*tail.log.file, bytes, start) else { return Ok(()) };
     let path = run.log_path();
+    if left_out(Check::Undo) {
+        return Err(Error::NotWritten { path, source: error });
+    }
     let undone = uninterrupted(|| tail.log.file.set_len(start))
-        .and_then(|()| uninterrupted(|| tail.log.file.sync_all()));
+        .and_then(|()| uninterrupted(|| tail.log.file.sync_all(Flush::Undo)));
     match undone {
         Ok(()) => Err(Error::NotWritten { path, source: error }),
         Err(undoing) => {

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::builder::lock_file;
 use crate::lock::locked;
 use crate::read::{folder_of, read_in};
-use crate::vfs::LOG;
+use crate::vfs::{Flush, LOG};
 use crate::{Error, Result, RunId};
 
 /// One line of [`runs`].
@@ -89,7 +89,7 @@ pub fn delete(root: impl AsRef<Path>, run: &RunId) -> Result<()> {
         there()?.ok_or_else(no_such_run)?;
         // The log first and for good: a crash leaves a folder that is no run.
         folder.remove(LOG).map_err(failed("delete the log of"))?;
-        folder.sync().map_err(failed("flush"))?;
+        folder.sync(Flush::Deleted).map_err(failed("flush"))?;
         folder.clear().map_err(failed("clear"))
     })?
 }

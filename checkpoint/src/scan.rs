@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::frame::{self, Body, FORMAT, Record};
 use crate::index::{Slot, Span};
+use crate::left_out::{Check, left_out};
 use crate::vfs::{File, Identity, read_full};
 use crate::{Error, Result, RunId, Seq, time};
 
@@ -200,13 +201,13 @@ impl<'f> Scan<'f> {
 impl Position {
     /// Moves over `line` (with its newline) if it may stand here.
     pub(crate) fn step(&mut self, record: &Record<'_>, line: &[u8]) -> Option<()> {
-        if record.prev != self.crc {
+        if record.prev != self.crc && !left_out(Check::Prev) {
             return None;
         }
         match (&mut self.part, &record.body) {
             (_, Body::Open { .. }) | (Part::Journal, Body::Base { .. }) => return None,
             (Part::Journal, _) => {
-                if record.seq != self.seq + 1 {
+                if record.seq != self.seq + 1 && !left_out(Check::Seq) {
                     return None;
                 }
                 self.seq = record.seq;
@@ -244,7 +245,10 @@ pub(crate) enum Rest {
 ///
 /// The search starts again at every byte, not at newlines: the damage may be a newline.
 pub(crate) fn judge(bytes: &[u8], at: &Position, nonce: u32) -> Rest {
-    if at.part != Part::Journal {
+    if left_out(Check::Damage) {
+        return Rest::Torn;
+    }
+    if at.part != Part::Journal || left_out(Check::Tear) {
         return Rest::Damaged;
     }
     let vouched = later_records(bytes, nonce).any(|(_, record)| record.durable > at.seq);

@@ -24,6 +24,28 @@ pub(crate) struct Identity {
     pub(crate) inode: u64,
 }
 
+/// Every flush by what it is for. The disk does not care; the tests leave each out in turn and must
+/// see that it is missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Flush {
+    /// A group, before its savers are told.
+    Group,
+    /// A failed write was undone.
+    Undo,
+    /// A torn tail was cut off.
+    TornTail,
+    /// Unproven records were written again.
+    Again,
+    /// A new file, before it is renamed.
+    NewFile,
+    /// The entry of a file that somebody else may have renamed.
+    FoundEntry,
+    /// The entry of a file that was renamed here.
+    NewEntry,
+    /// A run that was deleted.
+    Deleted,
+}
+
 /// A run's folder.
 pub(crate) trait Folder: Debug + Send + Sync {
     fn path(&self) -> &Path;
@@ -39,9 +61,9 @@ pub(crate) trait Folder: Debug + Send + Sync {
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Flushes the folder's entries.
-    fn sync(&self) -> io::Result<()>;
+    fn sync(&self, why: Flush) -> io::Result<()>;
     /// Flushes the entry of the folder itself.
-    fn sync_parent(&self) -> io::Result<()>;
+    fn sync_parent(&self, why: Flush) -> io::Result<()>;
     /// Keeps bytes that are about to be cut off, within bounds; returns the file's name.
     fn keep_aside(&self, bytes: &[u8]) -> io::Result<String>;
     /// Keeps the whole log under a second name; returns that.
@@ -70,9 +92,9 @@ pub(crate) trait File: Debug + Send + Sync {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// `fdatasync`: bytes, and the size if it grew.
-    fn sync_data(&self) -> io::Result<()>;
+    fn sync_data(&self, why: Flush) -> io::Result<()>;
     /// `fsync`: everything, a smaller size, too.
-    fn sync_all(&self) -> io::Result<()>;
+    fn sync_all(&self, why: Flush) -> io::Result<()>;
 }
 
 /// An open lock file.
