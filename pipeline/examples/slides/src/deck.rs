@@ -26,6 +26,19 @@ pub struct Slide {
     pub notes: String,
 }
 
+impl Slide {
+    /// Title and lines as sentences.
+    pub fn read_out(&self) -> String {
+        let lines = self.lines.iter().map(|line| &line.text);
+        let texts = std::iter::once(&self.title).chain(lines).filter(|text| !text.is_empty());
+        let ended = |text: &String| {
+            let end = if text.ends_with(['.', '!', '?', ':']) { "" } else { "." };
+            format!("{text}{end}")
+        };
+        texts.map(ended).collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// One line of a slide: a bullet or a paragraph.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Line {

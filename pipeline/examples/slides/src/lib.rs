@@ -26,15 +26,22 @@
 // What goes to `map_err` takes the error itself.
 #![allow(clippy::needless_pass_by_value)]
 
+mod answer;
 mod av1;
 pub mod deck;
 mod error;
 pub mod film;
 mod flac;
+pub mod ledger;
+pub mod limits;
+pub mod local;
+pub mod openai;
 mod picture;
+pub mod provider;
 mod size;
 pub mod sound;
 pub mod speech;
+pub mod stages;
 mod text;
 mod words;
 

@@ -1,0 +1,106 @@
+//! What came back over HTTP, and what it means for the step: a body, or a fault.
+
+use pipeline::Fault;
+use ratelimit::headers::LimitHeaders;
+use serde::Deserialize;
+use ureq::http::Response;
+use ureq::{Body, Error};
+
+use crate::limits::OnItsWay;
+
+/// The largest answer that is read, in bytes: a minute of sound in the best quality is 12 MB.
+const MOST: u64 = 64 << 20;
+
+/// An answer read to its end.
+pub(crate) struct Answer {
+    url: String,
+    status: u16,
+    said: LimitHeaders,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// Reads all of it, and tells the endpoint what its headers say. A call that broke off is
+    /// still on its way until then: nobody knows what the provider has counted.
+    pub(crate) fn read<const N: usize>(
+        url: &str,
+        sent: Result<Response<Body>, Error>,
+        call: OnItsWay<'_, N>,
+    ) -> Result<Answer, Fault> {
+        let mut response = sent.map_err(|error| broken(url, error))?;
+        let headers = response.headers().iter();
+        let headers: Vec<(String, String)> = headers
+            .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_string())))
+            .collect();
+        let said = call.heard(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let status = response.status().as_u16();
+        let body = response.body_mut().with_config().limit(MOST).read_to_vec();
+        // What an error status says matters more than that its text broke off.
+        let body = match body {
+            Err(error) if status < 400 => return Err(broken(url, error)),
+            body => body.unwrap_or_default(),
+        };
+        Ok(Answer { url: url.to_string(), status, said, body })
+    }
+
+    /// The body of a success; the fault that any other status is.
+    pub(crate) fn body(self) -> Result<Vec<u8>, Fault> {
+        let refused = |advice: &str| {
+            let (url, status) = (&self.url, self.status);
+            format!("{url} answered {status}: {}{advice}", self.message())
+        };
+        match self.status {
+            200..=299 => Ok(self.body),
+            401 | 403 => Err(Fault::halt(refused("; check the key in OPENAI_API_KEY"))),
+            // Waiting brings no money: this one is not about speed.
+            429 if self.code() == "insufficient_quota" => {
+                Err(Fault::halt(refused("; the account has nothing left to spend")))
+            }
+            429 => Err(Fault::rate_limited(self.said.retry_after)),
+            408 | 409 | 425 | 500.. => Err(Fault::transient(refused(""))),
+            _ => Err(Fault::fatal(refused(""))),
+        }
+    }
+
+    /// What the provider says is wrong, or the start of what it sent instead.
+    fn message(&self) -> String {
+        if let Some(problem) = self.problem() {
+            return problem.message;
+        }
+        match String::from_utf8_lossy(&self.body[..self.body.len().min(120)]).trim() {
+            "" => "nothing more".to_string(),
+            text => format!("{text:?}"),
+        }
+    }
+
+    fn code(&self) -> String {
+        self.problem().and_then(|problem| problem.code).unwrap_or_default()
+    }
+
+    fn problem(&self) -> Option<Problem> {
+        serde_json::from_slice::<Refusal>(&self.body).ok().map(|refusal| refusal.error)
+    }
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: Problem,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    message: String,
+    code: Option<String>,
+}
+
+/// No answer, or half of one. Trying again may help, but not if the address cannot be right.
+fn broken(url: &str, error: Error) -> Fault {
+    let text = format!("the call of {url} broke off: {error}");
+    match error {
+        Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => {
+            Fault::halt(format!("{text}; check --base-url"))
+        }
+        Error::BodyExceedsLimit(_) => Fault::fatal(text),
+        _ => Fault::transient(text),
+    }
+}
