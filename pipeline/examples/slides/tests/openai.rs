@@ -1,0 +1,201 @@
+//! A service that answers well, badly, or not at all.
+
+mod program;
+mod service;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use program::Ended;
+use service::{Call, Reply, Service};
+
+/// One slide with notes and one without: the second needs a script.
+const DECK: [&str; 2] = ["# Spoken\n<!-- Spoken words. -->", "# Written\n- a point"];
+
+fn work() -> Reply {
+    Reply::Work(Vec::new())
+}
+
+fn refuse(status: u16, message: &str, code: &str) -> Reply {
+    let body = format!(r#"{{"error": {{"message": "{message}", "code": "{code}"}}}}"#);
+    Reply::Refuse(status, Vec::new(), body)
+}
+
+/// Makes a film of the deck with the service, with the key `secret`.
+fn run(folder: &Path, service: &Service, more: &[&str]) -> Ended {
+    let url = service.url();
+    let film = ["--deck", "deck.md", "--size", "64x64", "--out", "film.mp4", "--root", "runs"];
+    let provider = ["--provider", "openai", "--base-url", &url];
+    let args = [&["run"], &film[..], &provider, more].concat();
+    program::end(program::slides(folder, &args).env("OPENAI_API_KEY", "secret"))
+}
+
+fn with_deck() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    program::write_deck(folder.path(), &DECK);
+    folder
+}
+
+/// The calls at one endpoint.
+fn at(service: &Service, endpoint: &str) -> Vec<Call> {
+    service.calls().iter().filter(|call| call.endpoint == endpoint).cloned().collect()
+}
+
+#[test]
+fn each_slide_is_written_spoken_and_painted_once() {
+    let service = Service::start(|_, _| work());
+    let folder = with_deck();
+    let ended = run(folder.path(), &service, &[]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(fs::metadata(folder.path().join("film.mp4")).unwrap().len() > 1_000);
+    assert_eq!(at(&service, "chat").len(), 1, "notes need no script");
+    let mut spoken: Vec<_> = at(&service, "speech").into_iter().map(|c| c.about).collect();
+    spoken.sort();
+    assert_eq!(spoken, ["A text of its own: Written. a point.", "Spoken words."]);
+    assert_eq!(at(&service, "images").len(), 2);
+    for call in service.calls().iter() {
+        assert_eq!(call.authorization, "Bearer secret");
+        assert_eq!(call.idempotency_key.len(), 64);
+    }
+    // The same again asks for nothing.
+    let calls = service.calls().len();
+    assert_eq!(run(folder.path(), &service, &[]).code, Some(0));
+    assert_eq!(service.calls().len(), calls);
+    let said = [ended.out, ended.err].concat();
+    assert!(!said.contains("secret"), "the key is shown to nobody");
+}
+
+#[test]
+fn a_refused_input_fails_its_slide_with_the_providers_words() {
+    let service = Service::start(|call, _| match call.endpoint {
+        "images" if call.about.contains("Written") => refuse(400, "no such picture", "policy"),
+        _ => work(),
+    });
+    let folder = with_deck();
+    let ended = run(folder.path(), &service, &[]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains("answered 400: no such picture"), "{}", ended.err);
+    assert_eq!(at(&service, "images").len(), 2, "wrong input is not sent again");
+    assert!(!folder.path().join("film.mp4").exists());
+    // The other slide's work is kept.
+    let before = service.calls().len();
+    assert_eq!(run(folder.path(), &service, &[]).code, Some(3));
+    assert_eq!(service.calls().len(), before + 1, "only what failed was tried again");
+}
+
+#[test]
+fn a_wrong_key_is_said_once_for_200_slides() {
+    let service = Service::start(|_, _| refuse(401, "Incorrect API key", "invalid_api_key"));
+    let folder = tempfile::tempdir().unwrap();
+    let slides: Vec<String> = (0..200).map(|n| format!("# Slide number {n}\n- a point")).collect();
+    program::write_deck(folder.path(), &slides.iter().map(String::as_str).collect::<Vec<_>>());
+    let ended = run(folder.path(), &service, &[]);
+    assert_eq!(ended.code, Some(5), "{ended:?}");
+    assert_eq!(ended.err.matches("halted: ").count(), 1, "{}", ended.err);
+    // Once as the reason, and once for each of the two stages that found out at the same time.
+    assert!(ended.err.matches("Incorrect API key").count() <= 3, "{}", ended.err);
+    assert!(ended.err.contains("OPENAI_API_KEY"));
+    let calls = service.calls().len();
+    assert!(calls <= 2 * 8, "{calls} calls, with eight workers at each of two stages");
+}
+
+#[test]
+fn a_missing_key_is_asked_for_before_anything_is_done() {
+    let folder = with_deck();
+    let args = ["run", "--deck", "deck.md", "--provider", "openai", "--root", "runs"];
+    for key in [None, Some("")] {
+        let mut command = program::slides(folder.path(), &args);
+        let ended = program::end(match key {
+            Some(key) => command.env("OPENAI_API_KEY", key),
+            None => &mut command,
+        });
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.err.contains("OPENAI_API_KEY"), "{}", ended.err);
+    }
+    assert!(!folder.path().join("runs").exists());
+}
+
+#[test]
+fn an_account_without_money_halts_the_run() {
+    let service =
+        Service::start(|_, _| refuse(429, "You exceeded your quota", "insufficient_quota"));
+    let folder = with_deck();
+    let ended = run(folder.path(), &service, &[]);
+    assert_eq!(ended.code, Some(5), "waiting would not help: {ended:?}");
+    assert!(ended.err.contains("You exceeded your quota"), "{}", ended.err);
+}
+
+#[test]
+fn a_busy_service_is_waited_for_as_long_as_it_says() {
+    let service = Service::start(|call, before| match (call.endpoint, before) {
+        ("speech", 0) => Reply::Refuse(429, vec![("Retry-After", "1".into())], "busy".into()),
+        _ => work(),
+    });
+    let folder = with_deck();
+    let ended = run(folder.path(), &service, &["--workers", "audio=1"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let speech = at(&service, "speech");
+    assert_eq!(speech.len(), 3);
+    let waited = speech[1].at.saturating_sub(speech[0].at);
+    assert!(waited >= Duration::from_millis(990), "called again after {waited:?}");
+    assert!(speech[1..].iter().any(|c| c.idempotency_key == speech[0].idempotency_key));
+}
+
+#[test]
+fn a_broken_service_is_tried_again_under_the_same_key() {
+    // The first answer at each endpoint is bad in another way.
+    let service = Service::start(|call, before| match (call.endpoint, before) {
+        ("chat", 0) => Reply::Body(b"<html>Bad gateway</html>".to_vec()),
+        ("chat", 1) => refuse(500, "overloaded", ""),
+        ("speech", 0) => Reply::Half,
+        ("speech", 1) => Reply::Body(b"not a sound".to_vec()),
+        ("images", 0) => Reply::Nothing,
+        ("images", 1) => Reply::Lost,
+        ("images", 2) => Reply::Body(br#"{"data": [{"b64_json": "AAAA"}]}"#.to_vec()),
+        ("images", 3) => Reply::Body(br#"{"data": []}"#.to_vec()),
+        _ => work(),
+    });
+    let folder = with_deck();
+    let ended = run(folder.path(), &service, &[]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let [chat, speech, images] = ["chat", "speech", "images"].map(|e| at(&service, e));
+    assert_eq!((chat.len(), speech.len(), images.len()), (3, 4, 6));
+    for calls in [chat, speech, images] {
+        for call in &calls {
+            let same = calls.iter().filter(|c| c.about == call.about);
+            assert!(same.into_iter().all(|c| c.idempotency_key == call.idempotency_key));
+        }
+    }
+}
+
+#[test]
+fn a_service_that_stays_broken_is_named_with_what_it_said() {
+    for (reply, said) in
+        [(500, "answered 500: the machine is on fire"), (200, "not the JSON of a chat completion")]
+    {
+        let service = Service::start(move |call, _| match call.endpoint {
+            "chat" if reply == 500 => refuse(500, "the machine is on fire", ""),
+            "chat" => Reply::Body(b"nonsense".to_vec()),
+            _ => work(),
+        });
+        let folder = with_deck();
+        let ended = run(folder.path(), &service, &[]);
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        assert!(ended.err.contains(said), "{}", ended.err);
+        assert_eq!(at(&service, "chat").len(), 5, "five attempts");
+        assert_eq!(at(&service, "speech").len(), 1, "the other slide is done");
+    }
+}
+
+#[test]
+fn nobody_answering_at_all_is_named_with_the_address() {
+    let folder = with_deck();
+    // A port that was free a moment ago: nobody listens there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}/v1");
+    let args = ["run", "--deck", "deck.md", "--provider", "openai", "--base-url", &url];
+    let ended = program::end(program::slides(folder.path(), &args).env("OPENAI_API_KEY", "secret"));
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains(&url) && ended.err.contains("broke off"), "{}", ended.err);
+}
