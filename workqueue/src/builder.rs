@@ -53,8 +53,8 @@ impl Builder {
     }
 
     /// Lets a worker take up to `max` tasks at once; default: 1. For tiny tasks that do not wait for
-    /// each other: a worker takes at most half its share of what waits, and only as many as take
-    /// 50 µs together going by the last ones. **Never** where a task may wait for another one: that one
+    /// each other. Going by its last batch, a worker takes no more than take 50 µs together, and half of
+    /// its share of what waits or as many as take 2 µs, for to wake another takes longer. **Never** where a task may wait for another one: that one
     /// could be behind it in the same batch.
     pub const fn batch(mut self, max: usize) -> Self {
         self.batch = max;

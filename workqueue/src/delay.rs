@@ -56,7 +56,7 @@ struct Due<T> {
 impl<T> Due<T> {
     /// No user's `Ord`: this runs under the lock.
     const fn key(&self) -> (Instant, u64) {
-        (self.due, self.entry.ticket.0)
+        (self.due, self.entry.ticket().0)
     }
 }
 

@@ -20,6 +20,27 @@ pub(crate) enum Offer {
     Over,
 }
 
+/// How many tasks a worker takes at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BatchSize {
+    /// As long as that many wait: together they take less time than it takes to wake a thread.
+    pub(crate) least: usize,
+    pub(crate) most: usize,
+}
+
+impl BatchSize {
+    pub(crate) const ONE: Self = Self { least: 1, most: 1 };
+
+    /// Of `waiting` tasks, of which there is at least one, one part of `shares`.
+    fn of(self, waiting: usize, shares: usize) -> usize {
+        if self.most == 1 {
+            1
+        } else {
+            (waiting / shares).clamp(self.least, self.most).min(waiting)
+        }
+    }
+}
+
 /// What a worker has to say about the tasks that it took, told under the same lock as it takes the
 /// next ones.
 #[derive(Debug)]
@@ -63,11 +84,11 @@ impl<T, R> State<T, R> {
         }
     }
 
-    /// What a worker gets: tasks into `batch`, up to `most`; or what it has to do without.
+    /// What a worker gets: its share of what waits into `batch`, or what it has to do without.
     pub(crate) fn offer(
         &mut self,
         batch: &mut VecDeque<Entry<T>>,
-        most: usize,
+        size: BatchSize,
         wakes: &mut Wakes,
     ) -> Offer {
         if self.phase == Phase::Cancelled {
@@ -81,11 +102,12 @@ impl<T, R> State<T, R> {
                 self.delayed.nearest().filter(|due| self.alarm.is_none_or(|set| *due < set));
             return if over { Offer::Over } else { Offer::Wait(alarm) };
         }
-        let share = if most == 1 { 1 } else { self.waiting.len() / self.limits.shares };
-        for entry in self.waiting.drain(..share.clamp(1, most)) {
-            self.charged -= usize::from(entry.charged);
+        let mut charged = 0;
+        for entry in self.waiting.drain(..size.of(self.waiting.len(), self.limits.shares)) {
+            charged += usize::from(entry.is_charged());
             batch.push_back(entry);
         }
+        self.charged -= charged;
         if mutant("unfinished-counted-at-pop") {
             self.unfinished += batch.len();
         }
@@ -155,9 +177,8 @@ impl<T, R> State<T, R> {
             self.hand_back(pending, wakes);
             return;
         }
-        for mut entry in unstarted.drain(..).rev() {
-            // Its place in the capacity may be taken by now.
-            entry.charged = false;
+        // Their place in the capacity may be taken by now.
+        for entry in unstarted.drain(..).rev().map(Entry::freed) {
             self.waiting.push_front(entry);
         }
     }

@@ -24,16 +24,40 @@ impl<T, R> State<T, R> {
         self.charged < self.limits.capacity && (waited || self.blocked == 0)
     }
 
-    pub(crate) fn push(&mut self, task: T, charged: bool) -> Ticket {
-        let ticket = Ticket(self.accepted);
-        self.accepted += 1;
-        if !mutant("unfinished-counted-at-pop") {
-            self.unfinished += 1;
-        }
-        self.charged += usize::from(charged);
-        debug_assert!(self.charged <= self.limits.capacity, "more tasks than capacity");
-        self.waiting.push_back(Entry { ticket, task, charged });
+    /// Takes in as many of the tasks as there is room for, from the front.
+    pub(crate) fn push_all(&mut self, tasks: &mut Vec<T>) {
+        let count = tasks.len().min(self.limits.capacity - self.charged);
+        let first = self.accept(count);
+        self.charged += count;
+        let entries = tasks.drain(..count).zip(first..);
+        self.waiting.extend(entries.map(|(task, n)| Entry::charged(Ticket(n), task)));
+    }
+
+    /// Takes in one task, for which there is room.
+    pub(crate) fn push(&mut self, task: T) -> Ticket {
+        debug_assert!(self.charged < self.limits.capacity, "more tasks than capacity");
+        let ticket = Ticket(self.accept(1));
+        self.charged += 1;
+        self.waiting.push_back(Entry::charged(ticket, task));
         ticket
+    }
+
+    /// Takes in one task that takes up no capacity.
+    pub(crate) fn push_free(&mut self, task: T) -> Ticket {
+        let ticket = Ticket(self.accept(1));
+        self.waiting.push_back(Entry::free(ticket, task));
+        ticket
+    }
+
+    /// Counts tasks as accepted, here and under this very lock, never by who is idle; gives the first
+    /// one's ticket.
+    fn accept(&mut self, count: usize) -> u64 {
+        let first = self.accepted;
+        self.accepted += count as u64;
+        if !mutant("unfinished-counted-at-pop") {
+            self.unfinished += count;
+        }
+        first
     }
 
     /// A producer begins to wait for room.

@@ -22,6 +22,11 @@ pub enum OnPanic {
 
 /// A task panicked: which, where, and what it said.
 pub struct PanicReport {
+    /// Behind a pointer, so that an outcome is not as large as its rarest kind.
+    told: Box<Told>,
+}
+
+struct Told {
     ticket: Ticket,
     worker: WorkerId,
     message: String,
@@ -32,60 +37,56 @@ pub struct PanicReport {
 
 impl PanicReport {
     pub(crate) fn new(ticket: Ticket, worker: WorkerId, payload: Payload) -> Self {
-        Self {
-            ticket,
-            worker,
-            message: message(payload.as_ref()),
-            location: take_location(),
-            payload: Mutex::new(payload),
-        }
+        let (message, location) = (message(payload.as_ref()), take_location());
+        let payload = Mutex::new(payload);
+        Self { told: Box::new(Told { ticket, worker, message, location, payload }) }
     }
 
     /// The task that panicked.
     pub const fn ticket(&self) -> Ticket {
-        self.ticket
+        self.told.ticket
     }
 
     /// The worker that ran it.
     pub const fn worker(&self) -> WorkerId {
-        self.worker
+        self.told.worker
     }
 
     /// What the panic said; for a payload that is not text, that it was not.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.told.message
     }
 
     /// Where it panicked, as `file:line:column`. `None` when somebody replaced the panic hook without
     /// calling the one before, or when it was raised by `resume_unwind`, which calls none.
     pub fn location(&self) -> Option<&str> {
-        self.location.as_deref()
+        self.told.location.as_deref()
     }
 
     /// The payload, fit for [`std::panic::resume_unwind`].
     pub fn into_payload(self) -> Box<dyn Any + Send> {
-        self.payload.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.told.payload.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for PanicReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PanicReport")
-            .field("ticket", &self.ticket)
-            .field("worker", &self.worker)
-            .field("message", &self.message)
-            .field("location", &self.location)
+            .field("ticket", &self.told.ticket)
+            .field("worker", &self.told.worker)
+            .field("message", &self.told.message)
+            .field("location", &self.told.location)
             .finish_non_exhaustive()
     }
 }
 
 impl fmt::Display for PanicReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task {} panicked on worker {}", self.ticket, self.worker)?;
-        if let Some(location) = &self.location {
+        write!(f, "task {} panicked on worker {}", self.told.ticket, self.told.worker)?;
+        if let Some(location) = &self.told.location {
             write!(f, " at {location}")?;
         }
-        write!(f, ": {}", self.message)
+        write!(f, ": {}", self.told.message)
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use crate::handout::Finished;
+use crate::handout::{BatchSize, Finished};
 use crate::shared::{Patience, Shared};
 use crate::state::Limits;
 use crate::{JoinError, Pending, SubmitAllError, SubmitError, Ticket};
@@ -88,10 +88,10 @@ impl<T> Queue<T> {
     /// and empty, or cancelled.
     pub fn get(&self) -> Option<Taken<'_, T>> {
         let mut batch = VecDeque::new();
-        self.shared.next(&mut Finished::new(), &mut batch, 1);
+        self.shared.next(&mut Finished::new(), &mut batch, BatchSize::ONE);
         let entry = batch.pop_front()?;
         Some(Taken {
-            ticket: entry.ticket,
+            ticket: entry.ticket(),
             task: entry.task,
             done: TaskDone { shared: &self.shared },
         })

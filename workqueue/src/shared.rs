@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use crate::handout::{Finished, Offer};
+use crate::handout::{BatchSize, Finished, Offer};
 use crate::state::{Limits, Phase, State};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{self, Condvar, Mutex, MutexGuard, mutant};
@@ -38,7 +38,7 @@ impl Patience {
 /// A queue: what everybody shares.
 #[derive(Debug)]
 pub(crate) struct Shared<T, R> {
-    pub(crate) limits: Limits,
+    outside: Outside,
     /// All that changes. User code never runs while it is held.
     state: Mutex<State<T, R>>,
     /// Workers wait here for tasks.
@@ -47,20 +47,30 @@ pub(crate) struct Shared<T, R> {
     room: Condvar,
     /// Joiners and readers wait here: for the last task, an outcome, the last worker.
     ended: Condvar,
-    /// Whether `phase` is Cancelled; written under the lock, for those who look without it.
+}
+
+/// What is read without the lock, on a cache line of its own: everybody writes to those of the lock.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Outside {
+    limits: Limits,
+    /// Whether `phase` is Cancelled; written under the lock.
     cancelled: AtomicBool,
 }
 
 impl<T, R> Shared<T, R> {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
-            limits,
+            outside: Outside { limits, cancelled: AtomicBool::new(false) },
             state: Mutex::new(State::new(limits)),
             work: Condvar::new(),
             room: Condvar::new(),
             ended: Condvar::new(),
-            cancelled: AtomicBool::new(false),
         }
+    }
+
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.outside.limits
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State<T, R>> {
@@ -116,7 +126,7 @@ impl<T, R> Shared<T, R> {
     pub(crate) fn put(&self, task: T, patience: Patience) -> Result<Ticket, SubmitError<T>> {
         let mut turn = self.wait_for_turn(patience);
         let result = match turn.refusal {
-            None => Ok(turn.state.push(task, true)),
+            None => Ok(turn.state.push(task)),
             Some(refusal) => Err(refusal.of(task)),
         };
         self.end_turn(turn);
@@ -124,15 +134,12 @@ impl<T, R> Shared<T, R> {
     }
 
     /// Puts from the front of `tasks` until it is empty, or the queue takes no more.
-    pub(crate) fn put_all(&self, tasks: &mut VecDeque<T>) -> Result<(), Refusal> {
+    pub(crate) fn put_all(&self, tasks: &mut Vec<T>) -> Result<(), Refusal> {
         while !tasks.is_empty() {
             let mut turn = self.wait_for_turn(Patience::Forever);
             let refusal = turn.refusal;
-            while refusal.is_none()
-                && turn.state.has_room(true)
-                && let Some(task) = tasks.pop_front()
-            {
-                turn.state.push(task, true);
+            if refusal.is_none() {
+                turn.state.push_all(tasks);
             }
             self.end_turn(turn);
             if let Some(refusal) = refusal {
@@ -147,9 +154,9 @@ impl<T, R> Shared<T, R> {
         &self,
         tasks: impl IntoIterator<Item = T>,
     ) -> Result<usize, SubmitAllError<T>> {
-        const CHUNK: usize = 128;
+        const CHUNK: usize = 256;
         let mut tasks = tasks.into_iter();
-        let mut chunk = VecDeque::with_capacity(CHUNK.min(tasks.size_hint().0.max(1)));
+        let mut chunk = Vec::with_capacity(CHUNK.min(tasks.size_hint().0.max(1)));
         let mut accepted = 0;
         loop {
             chunk.extend(tasks.by_ref().take(CHUNK));
@@ -205,7 +212,7 @@ impl<T, R> Shared<T, R> {
             return Err(SubmitError::Cancelled(task));
         }
         let mut wakes = Wakes::default();
-        let ticket = state.push(task, false);
+        let ticket = state.push_free(task);
         state.call_worker(&mut wakes);
         self.release(state, &wakes);
         Ok(ticket)
@@ -219,13 +226,13 @@ impl<T, R> Shared<T, R> {
         &self,
         finished: &mut Finished<T, R>,
         batch: &mut VecDeque<Entry<T>>,
-        most: usize,
+        size: BatchSize,
     ) -> bool {
         let mut state = self.lock();
         let mut wakes = Wakes::default();
         state.settle(finished, &mut wakes);
         loop {
-            match state.offer(batch, most, &mut wakes) {
+            match state.offer(batch, size, &mut wakes) {
                 Offer::Wait(_) if wakes.any() => {
                     // Somebody waits for what was handed in: wake them before falling asleep.
                     self.release(state, &std::mem::take(&mut wakes));
@@ -259,7 +266,7 @@ impl<T, R> Shared<T, R> {
     /// Whether the queue is cancelled, without the lock.
     pub(crate) fn is_cancelled(&self) -> bool {
         // ORDERING: Relaxed. A hint to stop early; whoever acts on it asks again under the lock.
-        self.cancelled.load(Ordering::Relaxed)
+        self.outside.cancelled.load(Ordering::Relaxed)
     }
 
     // Those who wait for the end.
@@ -327,7 +334,7 @@ impl<T, R> Shared<T, R> {
         let mut state = self.lock();
         let mut wakes = Wakes::default();
         // ORDERING: Relaxed, as in `is_cancelled`; the phase under the lock is what counts.
-        self.cancelled.store(true, Ordering::Relaxed);
+        self.outside.cancelled.store(true, Ordering::Relaxed);
         state.cancel(&mut wakes);
         let taken = take(&mut state);
         self.release(state, &wakes);

@@ -32,15 +32,18 @@ mod real {
     pub(crate) use std::thread;
 
     /// Whether a fault is built in, so that a model can show that it would be found: never here.
+    #[inline]
     pub(crate) const fn mutant(_name: &str) -> bool {
         false
     }
 
     /// Whether a lock must be left alone because a failed model is being taken down: never here.
+    #[inline]
     pub(crate) const fn unwinding() -> bool {
         false
     }
 
+    #[inline]
     pub(crate) fn now() -> Instant {
         Instant::now()
     }

@@ -46,17 +46,43 @@ pub struct Pending<T> {
     pub task: T,
 }
 
-/// A task on its way through a queue.
+/// A task on its way through a queue. Small: entries travel between processors.
 #[derive(Debug)]
 pub(crate) struct Entry<T> {
-    pub(crate) ticket: Ticket,
+    /// The ticket, and in the top bit whether it takes up no capacity.
+    place: u64,
     pub(crate) task: T,
-    /// Whether it takes up capacity: what was submitted does, what was spawned or came back does not.
-    pub(crate) charged: bool,
+}
+
+impl<T> Entry<T> {
+    const FREE: u64 = 1 << 63;
+
+    /// A submitted task: it takes up capacity while it waits.
+    pub(crate) const fn charged(ticket: Ticket, task: T) -> Self {
+        Self { place: ticket.0, task }
+    }
+
+    /// A task that was spawned, or came back: it takes up none.
+    pub(crate) const fn free(ticket: Ticket, task: T) -> Self {
+        Self { place: ticket.0 | Self::FREE, task }
+    }
+
+    pub(crate) const fn ticket(&self) -> Ticket {
+        Ticket(self.place & !Self::FREE)
+    }
+
+    pub(crate) const fn is_charged(&self) -> bool {
+        self.place & Self::FREE == 0
+    }
+
+    /// The same task, taking up no capacity any more.
+    pub(crate) fn freed(self) -> Self {
+        Self::free(self.ticket(), self.task)
+    }
 }
 
 impl<T> From<Entry<T>> for Pending<T> {
     fn from(entry: Entry<T>) -> Self {
-        Self { ticket: entry.ticket, task: entry.task }
+        Self { ticket: entry.ticket(), task: entry.task }
     }
 }

@@ -4,16 +4,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::handout::Finished;
+use crate::handout::{BatchSize, Finished};
 use crate::panic::{self, Payload};
 use crate::shared::Shared;
 use crate::sync;
 use crate::ticket::Entry;
-use crate::{Context, OnPanic, Outcome, PanicReport, Step, WorkerId};
+use crate::{Context, OnPanic, Outcome, PanicReport, Step, Ticket, WorkerId};
 
 /// What tasks taken together may take: longer ones are taken one by one, so that none waits behind
 /// another while a worker is idle.
-const BATCH_NS: u128 = 50_000;
+const MOST_NS: u128 = 50_000;
+/// What tasks taken together should take, though others be idle: to wake one takes longer.
+const LEAST_NS: u128 = 2_000;
 
 /// What each worker of a queue does.
 pub(crate) struct Job<I, F> {
@@ -64,103 +66,96 @@ where
     /// Runs tasks; gives what was wrong if the state could not be built.
     fn run_until_sentinel(&mut self) -> Option<String> {
         let mut batch = VecDeque::new();
-        let mut state = None;
-        let death = loop {
+        let mut kept = None;
+        loop {
             // After a panic the state may be half changed, so it is built anew.
-            match state.take().map_or_else(|| panic::catch(|| (self.job.init)(self.id)), Ok) {
-                Ok(built) => state = Some(built),
+            let built = kept.take().map_or_else(|| panic::catch(|| (self.job.init)(self.id)), Ok);
+            let mut state = match built {
+                Ok(state) => state,
                 Err(payload) => {
                     self.finished.unstarted.extend(batch.drain(..));
                     let message = panic::message(payload.as_ref());
                     panic::discard(payload);
-                    break Some(message);
+                    return Some(message);
                 }
+            };
+            let (fresh, size) = (batch.is_empty(), self.batch_size());
+            if fresh && !self.shared.next(&mut self.finished, &mut batch, size) {
+                panic::discard(state);
+                return None;
             }
-            let fresh = batch.is_empty();
-            if fresh {
-                let most = self.batch_size();
-                if !self.shared.next(&mut self.finished, &mut batch, most) {
-                    break None;
-                }
+            if self.run_batch(&mut batch, &mut state, fresh) {
+                kept = Some(state);
+            } else {
+                panic::discard(state);
             }
-            self.run_batch(&mut batch, &mut state, fresh);
-        };
-        panic::discard(state);
-        death
-    }
-
-    fn batch_size(&self) -> usize {
-        let most = self.shared.limits.batch;
-        match self.mean_ns {
-            _ if most == 1 => 1,
-            None => 1,
-            Some(mean) => usize::try_from(BATCH_NS / mean.max(1)).unwrap_or(most).clamp(1, most),
         }
     }
 
-    /// Runs the tasks of a batch, up to one that panics. The first of a fresh batch has started by being
-    /// taken; the others have not, so a cancel hands them back.
-    fn run_batch(&mut self, batch: &mut VecDeque<Entry<T>>, state: &mut Option<S>, fresh: bool) {
-        let limits = &self.shared.limits;
+    fn batch_size(&self) -> BatchSize {
+        let most = self.shared.limits().batch;
+        let Some(mean_ns) = self.mean_ns.filter(|_| most > 1) else { return BatchSize::ONE };
+        let fit = |ns: u128| usize::try_from(ns / mean_ns.max(1)).unwrap_or(most).clamp(1, most);
+        BatchSize { least: fit(LEAST_NS), most: fit(MOST_NS) }
+    }
+
+    /// Runs the tasks of a batch; `false` if one panicked, and the others are still there.
+    fn run_batch(&mut self, batch: &mut VecDeque<Entry<T>>, state: &mut S, fresh: bool) -> bool {
+        let limits = self.shared.limits();
         let start = (limits.keep || limits.batch > 1).then(sync::now);
-        let (from, mut ran) = (self.finished.outcomes.len(), 0);
-        while let Some(entry) = batch.pop_front() {
-            if (ran > 0 || !fresh) && self.shared.is_cancelled() {
-                self.finished.unstarted.push(entry);
-                continue;
-            }
-            ran += 1;
-            if !self.run_task(entry, state) {
-                break;
-            }
-        }
-        if let Some(start) = start
-            && ran > 0
-        {
+        let (first, tasks) = (self.finished.outcomes.len(), batch.len());
+        // One catch for all of them: which one it is that panicked, `running` tells.
+        let mut running = Ticket(0);
+        let caught = panic::catch(|| self.run_tasks(batch, state, fresh, &mut running));
+        if let Some(start) = start {
+            let ran = u32::try_from(tasks - batch.len()).unwrap_or(u32::MAX).max(1);
             let elapsed = sync::now().saturating_duration_since(start) / ran;
             self.mean_ns = Some(elapsed.as_nanos());
-            for outcome in &mut self.finished.outcomes[from..] {
+            for outcome in &mut self.finished.outcomes[first..] {
                 if let Outcome::Done { elapsed: slot, .. } = outcome {
                     *slot = elapsed;
                 }
             }
         }
+        if let Err(payload) = caught {
+            self.report(PanicReport::new(running, self.id, payload));
+            return false;
+        }
+        true
     }
 
-    /// Runs one task. `false`: it panicked, and the state is gone.
-    fn run_task(&mut self, entry: Entry<T>, slot: &mut Option<S>) -> bool {
-        let Entry { ticket, task, .. } = entry;
-        let keep = self.shared.limits.keep;
-        let Some(state) = slot.as_mut() else { return false };
-        let context = &self.context;
-        let run = &self.job.run;
-        let ran = panic::catch(|| match run(state, task, context) {
-            // What nobody wants is dropped in here, where its `Drop` may panic.
-            Step::Done(value) => Ran::Done(keep.then_some(value)),
-            Step::Again(task, delay) => Ran::Again(task, delay),
-        });
-        match ran {
-            Ok(Ran::Done(value)) => {
-                self.finished.ended += 1;
-                let (worker, elapsed) = (self.id, Duration::ZERO);
-                self.finished.outcomes.extend(value.map(|value| Outcome::Done {
-                    ticket,
-                    worker,
-                    elapsed,
-                    value,
-                }));
-                true
+    /// The first task of a fresh batch has started by being taken; the others have not, so that a
+    /// cancel hands them back.
+    fn run_tasks(
+        &mut self,
+        batch: &mut VecDeque<Entry<T>>,
+        state: &mut S,
+        mut started: bool,
+        running: &mut Ticket,
+    ) {
+        let keep = self.shared.limits().keep;
+        while let Some(entry) = batch.pop_front() {
+            if !started && self.shared.is_cancelled() {
+                self.finished.unstarted.push(entry);
+                continue;
             }
-            Ok(Ran::Again(task, delay)) => {
-                let entry = Entry { ticket, task, charged: false };
-                self.finished.again.push((entry, due(delay)));
-                true
+            started = false;
+            let ticket = entry.ticket();
+            *running = ticket;
+            match (self.job.run)(state, entry.task, &self.context) {
+                Step::Done(value) if keep => {
+                    let (worker, elapsed) = (self.id, Duration::ZERO);
+                    let done = Outcome::Done { ticket, worker, elapsed, value };
+                    self.finished.outcomes.push(done);
+                }
+                // Nobody wants it. Its `Drop` may panic: still its task's panic.
+                Step::Done(value) => drop(value),
+                Step::Again(task, delay) => {
+                    self.finished.again.push((Entry::free(ticket, task), due(delay)));
+                    continue;
+                }
             }
-            Err(payload) => {
-                self.report(PanicReport::new(ticket, self.id, payload));
-                panic::discard(slot.take());
-                false
-            }
+            self.finished.ended += 1;
         }
     }
 
@@ -174,7 +169,7 @@ where
         );
         self.finished.ended += 1;
         self.finished.panicked += 1;
-        if self.shared.limits.keep {
+        if self.shared.limits().keep {
             self.finished.outcomes.push(Outcome::Panicked(report));
         } else {
             panic::discard::<Payload>(report.into_payload());
@@ -183,11 +178,6 @@ where
             self.shared.cancel(|_| ());
         }
     }
-}
-
-enum Ran<T, R> {
-    Done(Option<R>),
-    Again(T, Duration),
 }
 
 /// When a task comes back: `None` is at once. A time too far away to be told is a century.
