@@ -158,7 +158,9 @@ impl<T, R> State<T, R> {
         }
         for (entry, due) in finished.again.drain(..) {
             match due {
-                _ if self.phase == Phase::Cancelled => finished.unstarted.push(entry),
+                _ if self.phase == Phase::Cancelled && !mutant("again-not-handed-back") => {
+                    finished.unstarted.push(entry);
+                }
                 Some(due) => self.delayed.push(entry, due),
                 None => self.waiting.push_back(entry),
             }

@@ -13,6 +13,7 @@ impl<T, R> State<T, R> {
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         match self.phase {
             Phase::Cancelled => Some(Refusal::Cancelled),
+            Phase::Draining if mutant("closed-not-refused") => None,
             Phase::Draining => Some(Refusal::Closed),
             Phase::Open if self.is_dead() => Some(Refusal::Dead),
             Phase::Open => None,
@@ -20,8 +21,9 @@ impl<T, R> State<T, R> {
     }
 
     /// Whether a producer may put; one that comes new does not push past those that wait.
-    pub(crate) const fn has_room(&self, waited: bool) -> bool {
-        self.charged < self.limits.capacity && (waited || self.blocked == 0)
+    pub(crate) fn has_room(&self, waited: bool) -> bool {
+        let one_more = usize::from(mutant("capacity-off-by-one"));
+        self.charged < self.limits.capacity + one_more && (waited || self.blocked == 0)
     }
 
     /// Takes in as many of the tasks as there is room for, from the front.

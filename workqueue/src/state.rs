@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::delay::Delayed;
+use crate::sync::mutant;
 use crate::sync::thread::{self, ThreadId};
 use crate::ticket::Entry;
 use crate::unread::Unread;
@@ -115,7 +116,8 @@ impl<T, R> State<T, R> {
 
     /// Whether this thread is one of the queue's workers.
     pub(crate) fn is_inside(&self) -> bool {
-        !self.threads.is_empty() && self.threads.contains(&thread::current().id())
+        let this = || thread::current().id();
+        !self.threads.is_empty() && self.threads.contains(&this()) && !mutant("unaware-of-inside")
     }
 
     /// No worker is left although the queue was not over.
@@ -153,7 +155,10 @@ impl<T, R> State<T, R> {
         let count = pending.len();
         self.cancelled.add(count as u64);
         self.returned.append(&mut pending);
-        self.end(count, wakes);
+        // The same way out as for a task that ran: a `join` must not wait for what will never run.
+        if !mutant("cancelled-stay-unfinished") {
+            self.end(count, wakes);
+        }
     }
 
     /// `count` tasks have ended, however they did.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::shared::{Patience, Shared};
 use crate::state::State;
+use crate::sync::{self, mutant};
 use crate::{
     Builder, Completed, JoinError, Ordered, Pending, Report, Stats, SubmitAllError, SubmitError,
-    Ticket, sync,
+    Ticket,
 };
 
 /// A queue of tasks and the threads that run them.
@@ -120,11 +121,14 @@ impl<T, R> WorkQueue<T, R> {
     pub(crate) fn finish(&self) -> Report<T, R> {
         self.shared.close();
         self.shared.await_exit();
-        let (mut outcomes, pending, stats) = {
-            let mut state = self.shared.lock();
-            let pending = state.take_leftovers();
-            (state.unread.take_all(), pending, state.stats())
-        };
+        let mut locked = self.shared.lock();
+        let pending = locked.take_leftovers();
+        let mut outcomes = locked.unread.take_all();
+        if mutant("dropped-under-lock") {
+            outcomes.clear();
+        }
+        let stats = locked.stats();
+        drop(locked);
         outcomes.sort_unstable_by_key(crate::Outcome::ticket);
         Report { outcomes, pending, stats }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::handout::{BatchSize, Finished};
 use crate::panic::{self, Payload};
 use crate::shared::Shared;
-use crate::sync;
+use crate::sync::{self, mutant};
 use crate::ticket::Entry;
 use crate::{Context, OnPanic, Outcome, PanicReport, Step, Ticket, WorkerId};
 
@@ -88,6 +88,9 @@ where
                 kept = Some(state);
             } else {
                 panic::discard(state);
+                if mutant("panic-ends-worker") {
+                    return None;
+                }
             }
         }
     }

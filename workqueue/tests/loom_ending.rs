@@ -13,15 +13,16 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 use loom_bound::model;
-use workqueue::{JoinError, Queue, Step, SubmitError, WorkQueue};
+use workqueue::{Completed, JoinError, Queue, Step, SubmitError, WorkQueue};
 
 /// I4, I5: a put is Ok exactly if it comes before close, and then it is given out; each thread that
 /// waits gets the sentinel.
 ///
 /// Kills: notify-one-at-close
+/// Kills: closed-not-refused
 #[test]
 fn submit_against_close() {
-    model(3, || {
+    model(None, || {
         let queue = Arc::new(Queue::new());
         let threads: Vec<_> = (0..2)
             .map(|thread| {
@@ -78,7 +79,7 @@ fn cancel_against_a_worker() {
 /// I3, I11.
 #[test]
 fn two_joiners() {
-    model(3, || {
+    model(None, || {
         let queue = Arc::new(WorkQueue::builder().workers(1).start(|()| ()).unwrap());
         queue.submit(()).unwrap();
         let other = {
@@ -99,7 +100,7 @@ fn two_joiners() {
 /// Kills: join-without-epoch
 #[test]
 fn a_joiner_across_two_waves() {
-    model(3, || {
+    model(None, || {
         let queue = Arc::new(Queue::new());
         let joined = Arc::new((Mutex::new(false), Condvar::new()));
         queue.put(1).unwrap();
@@ -130,6 +131,7 @@ fn a_joiner_across_two_waves() {
 /// I1, I4: a task that comes back after close still runs.
 #[test]
 fn again_against_close() {
+    // Bound 3: three threads, two of which are workers with a life from start to exit.
     model(3, || {
         let queue = WorkQueue::builder()
             .workers(2)
@@ -149,6 +151,8 @@ fn again_against_close() {
 }
 
 /// I1, I2: a task that comes back after cancel is handed back.
+///
+/// Kills: again-not-handed-back
 #[test]
 fn again_against_cancel() {
     model(None, || {
@@ -171,6 +175,8 @@ fn again_against_cancel() {
 
 /// I2, I5, I11: when the last worker dies nobody waits for it: the submitter has its task back, or
 /// finds it in what is left; `join` says why.
+///
+/// Kills: capacity-off-by-one
 #[test]
 fn the_last_worker_dies_against_submit() {
     model(None, || {
@@ -203,6 +209,8 @@ fn the_last_worker_dies_against_submit() {
 }
 
 /// I5: the last handle is dropped by a task; the queue closes, and its worker does not wait for itself.
+///
+/// Kills: unaware-of-inside
 #[test]
 fn a_queue_dropped_inside_its_own_task() {
     model(None, || {
@@ -225,5 +233,31 @@ fn a_queue_dropped_inside_its_own_task() {
         // Either the task has the queue, or nobody came for it yet and it goes here.
         let left = slot.lock().unwrap().take();
         drop(left);
+    });
+}
+
+/// I9: a value's drop may ask the queue, from whichever thread it is dropped on: no lock is held.
+///
+/// Kills: dropped-under-lock
+#[test]
+fn values_are_dropped_without_the_lock() {
+    model(None, || {
+        struct Asks(Completed<Asks>, Arc<AtomicUsize>);
+        impl Drop for Asks {
+            fn drop(&mut self) {
+                self.0.is_over();
+                // ORDERING: Relaxed; read after the queue is gone.
+                self.1.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let queue = WorkQueue::builder().workers(1).start(|task: Asks| task).unwrap();
+        for _ in 0..2 {
+            queue.submit(Asks(queue.completed(), dropped.clone())).unwrap();
+        }
+        drop(queue.cancel());
+        drop(queue);
+        // ORDERING: as above.
+        assert_eq!(dropped.load(Ordering::Relaxed), 2);
     });
 }

@@ -5,12 +5,16 @@
 
 mod loom_bound;
 
+use loom::thread;
 use loom_bound::model;
 use workqueue::{Outcome, WorkQueue, map_completed, map_ordered};
 
 /// I7: no gap, no swap, and the reader ends.
+///
+/// Kills: order-without-frontier
 #[test]
 fn an_ordered_reader_against_two_workers() {
+    // Bound 3: three threads, two of which are workers with a life from start to exit.
     model(3, || {
         let queue = WorkQueue::builder().workers(2).start(|n: u64| n).unwrap();
         let reader = queue.ordered();
@@ -24,7 +28,7 @@ fn an_ordered_reader_against_two_workers() {
 /// I1: outcomes as they finish, each once, and the reader ends.
 #[test]
 fn a_reader_as_completed_against_a_worker() {
-    model(3, || {
+    model(None, || {
         let queue = WorkQueue::builder().workers(1).start(|n: u64| n).unwrap();
         let mut reader = queue.completed();
         queue.submit(0).unwrap();
@@ -37,10 +41,23 @@ fn a_reader_as_completed_against_a_worker() {
     });
 }
 
+/// I5: a reader that waits for a task that is cancelled hears that it will not come.
+#[test]
+fn cancel_against_a_reader() {
+    model(None, || {
+        let queue = WorkQueue::builder().workers(1).start(|n: u64| n).unwrap();
+        let reader = queue.ordered();
+        queue.submit_all([0, 1]).unwrap();
+        let waiting = thread::spawn(move || reader.count());
+        let returned = queue.cancel().len();
+        assert_eq!(waiting.join().unwrap() + returned, 2);
+    });
+}
+
 /// I6: live ≤ limit, and the stream gives every item's outcome.
 #[test]
 fn a_stream_keeps_its_live_limit() {
-    model(3, || {
+    model(None, || {
         let builder = WorkQueue::builder().workers(1).capacity(1);
         let mut stream = map_ordered(0..2_u64, builder, |n| n);
         let read: Vec<u64> =
@@ -53,7 +70,7 @@ fn a_stream_keeps_its_live_limit() {
 /// I1, I5: a stream that is stopped early accounts for every item it pulled.
 #[test]
 fn a_stream_that_is_stopped_early() {
-    model(3, || {
+    model(None, || {
         let builder = WorkQueue::builder().workers(1).capacity(2);
         let mut stream = map_completed(0..3_u64, builder, |n| n);
         assert!(matches!(stream.next(), Some(Outcome::Done { .. })));

@@ -45,6 +45,7 @@ fn one_worker_two_tasks_join() {
 /// I1, I3, I5.
 #[test]
 fn two_workers_two_tasks_join() {
+    // Bound 3: three threads, two of which are workers with a life from start to exit.
     model(3, || {
         let ran = Arc::new(AtomicUsize::new(0));
         let theirs = ran.clone();
@@ -63,6 +64,7 @@ fn two_workers_two_tasks_join() {
 /// Kills: no-cascade
 #[test]
 fn two_tasks_that_wait_for_each_other() {
+    // Bound 3: three threads, two of which are workers with a life from start to exit.
     model(3, || {
         let meeting = Arc::new((Mutex::new(0), Condvar::new()));
         let queue = WorkQueue::builder()
@@ -89,6 +91,7 @@ fn two_tasks_that_wait_for_each_other() {
 /// I3, I10: `join` waits for a task that panics, its report is there by then, the worker lives on.
 ///
 /// Kills: unfinished-counted-at-pop
+/// Kills: panic-ends-worker
 #[test]
 fn a_caught_panic_is_reported_before_join_returns() {
     model(None, || {
@@ -114,7 +117,7 @@ fn a_caught_panic_is_reported_before_join_returns() {
 /// I1, I3: what a task spawns is waited for by whoever waits for the task.
 #[test]
 fn a_spawned_task_is_part_of_its_parent() {
-    model(3, || {
+    model(None, || {
         let queue = WorkQueue::builder()
             .workers(1)
             .start_with(
@@ -136,6 +139,7 @@ fn a_spawned_task_is_part_of_its_parent() {
 /// A task that comes back later: whoever is idle watches the clock for it, and it runs once more.
 #[test]
 fn a_task_comes_back_when_it_is_due() {
+    // Bound 3: three threads, two of which are workers with a life from start to exit.
     model(3, || {
         let queue = WorkQueue::builder()
             .workers(2)
