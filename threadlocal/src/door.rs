@@ -28,11 +28,15 @@ pub(crate) enum After {
 impl Door {
     /// Goes in, or says that the thread is in already.
     #[inline]
-    pub(crate) fn enter(&self) -> Result<Inside<'_>, Reentry> {
-        if self.busy.replace(true) {
-            return Err(Reentry);
-        }
-        Ok(Inside(self))
+    pub(crate) fn enter(&self) -> Result<(), Reentry> {
+        if self.busy.replace(true) { Err(Reentry) } else { Ok(()) }
+    }
+
+    /// Goes out. Says whether something was asked for meanwhile: see `take_after`.
+    #[inline]
+    pub(crate) fn go_out(&self) -> bool {
+        self.busy.set(false);
+        self.has_after()
     }
 
     pub(crate) fn is_busy(&self) -> bool {
@@ -46,10 +50,14 @@ impl Door {
         }
     }
 
-    /// What was said; asked once, at the end of the use.
     #[inline]
-    pub(crate) fn after(&self) -> After {
-        if self.after.get() == After::Stay { After::Stay } else { self.after.take() }
+    pub(crate) fn has_after(&self) -> bool {
+        self.after.get() != After::Stay
+    }
+
+    /// What was asked for, once.
+    pub(crate) fn take_after(&self) -> After {
+        self.after.take()
     }
 
     /// The seat is given up. False when it was already.
@@ -64,12 +72,9 @@ impl Door {
     }
 }
 
-/// The thread is in; dropped, it is out.
-pub(crate) struct Inside<'a>(&'a Door);
-
-impl Drop for Inside<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.0.busy.set(false);
-    }
+/// What came of a try to use the adapter that is there.
+pub(crate) enum Hit<R, F> {
+    Used(R),
+    /// There is no current one; the closure comes back unused.
+    Vacant(F),
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::rc::Rc;
 
+use crate::door::Hit;
 use crate::error::UseError;
 use crate::per_thread::PerThread;
 use crate::seat::SharedSeat;
@@ -30,6 +31,20 @@ impl<T: Send + 'static, E: 'static> Local<T, E> {
     /// As [`PerThread::with`].
     #[inline]
     pub fn with<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> Result<R, UseError<E>> {
+        let f = match &self.seat {
+            Some(seat) => match seat.hit(&self.storage.shared.retirement, f)? {
+                Hit::Used(result) => return Ok(result),
+                Hit::Vacant(f) => f,
+            },
+            None => f,
+        };
+        self.with_new(f)
+    }
+
+    /// As `with`, where the seat that was known, if any, has no current adapter: perhaps because its
+    /// thread has left it.
+    #[cold]
+    fn with_new<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> Result<R, UseError<E>> {
         let seat = match &mut self.seat {
             Some(seat) if !seat.door().is_closed() => seat,
             seat => seat.insert(self.storage.shared.seat()?),

@@ -4,11 +4,12 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::builder::PerThreadBuilder;
+use crate::door::Hit;
 use crate::error::{Reentry, UseError};
 use crate::local::Local;
 use crate::registry::{Registry, Retirement};
 use crate::seat::SharedSeat;
-use crate::slot::Visiting;
+use crate::slot::Slot;
 use crate::storage::Storage;
 use crate::sync::Arc;
 use crate::table;
@@ -44,7 +45,7 @@ pub struct PerThread<T: 'static, E> {
 pub(crate) struct Shared<T: 'static, E> {
     storage: Storage,
     registry: Arc<Registry<T>>,
-    retirement: Retirement<T>,
+    pub(crate) retirement: Retirement<T>,
     make: Box<Make<T, E>>,
 }
 
@@ -106,10 +107,12 @@ impl<T: Send + 'static, E: 'static> PerThread<T, E> {
         if !seat.door().is_busy() {
             return self.shared.with(&seat, f);
         }
-        let mut one_off = (self.shared.make)().map_err(UseError::Make)?;
-        let result = f(&mut one_off);
-        self.shared.retirement.retire(one_off);
-        Ok(result)
+        let adapter = (self.shared.make)().map_err(UseError::Make)?;
+        let mut one_off = OneOff { adapter: Some(adapter), retirement: &self.shared.retirement };
+        match &mut one_off.adapter {
+            Some(adapter) => Ok(f(adapter)),
+            None => unreachable!("taken out by its drop alone"),
+        }
     }
 
     /// A handle for a loop on this thread: the look-up is done once, at its first use.
@@ -127,9 +130,8 @@ impl<T: Send + 'static, E: 'static> PerThread<T, E> {
     /// Adapters kept by [`keep_retired`](PerThreadBuilder::keep_retired) stay: no use sees them again.
     pub fn invalidate(&self) {
         self.shared.storage.generation.advance();
-        for stale in self.shared.registry.take_stale(&self.shared.storage.generation) {
-            self.shared.retirement.retire(stale);
-        }
+        let stale = self.shared.registry.take_stale(&self.shared.storage.generation);
+        self.shared.retirement.retire_all(stale);
     }
 
     /// Ends this thread's adapter: its next use builds a new one. Inside a `with` (a client found
@@ -173,15 +175,20 @@ impl<T: Send + 'static, E: 'static> PerThread<T, E> {
     pub fn for_each(&self, mut f: impl FnMut(&mut T)) -> Result<(), Reentry> {
         // A thread at its end has no seat and cannot be inside anything.
         let seat = self.shared.seat().ok();
-        let stay = match &seat {
-            Some(seat) => Some(seat.stay(&self.shared.retirement)?),
+        let visit = match &seat {
+            Some(seat) => Some(seat.visit(&self.shared.retirement)?),
             None => None,
         };
         for slot in self.shared.registry.all() {
-            let generation = &self.shared.storage.generation;
-            Visiting::new(&slot, generation, &self.shared.retirement).look(&mut f);
+            let look = Look { slot: &slot, shared: &*self.shared };
+            if let Some(built) = &mut *slot.lock()
+                && !built.is_broken()
+            {
+                built.lend(&mut f);
+            }
+            drop(look);
         }
-        drop(stay);
+        drop(visit);
         Ok(())
     }
 
@@ -198,7 +205,9 @@ impl<T: Send + 'static, E: 'static> PerThread<T, E> {
         if seat.is_some_and(|seat| seat.door().is_busy()) {
             return Err(Reentry);
         }
-        Ok(self.shared.registry.drain())
+        let (adapters, broken) = self.shared.registry.drain();
+        self.shared.retirement.retire_all(broken);
+        Ok(adapters)
     }
 }
 
@@ -215,15 +224,44 @@ impl<T: Send + 'static, E: 'static> Shared<T, E> {
         seat: &SharedSeat<T>,
         f: impl FnOnce(&mut T) -> R,
     ) -> Result<R, UseError<E>> {
-        seat.with(&self.retirement, &*self.make, f)
+        match seat.hit(&self.retirement, f)? {
+            Hit::Used(result) => Ok(result),
+            Hit::Vacant(f) => seat.with_new(&self.retirement, &*self.make, f),
+        }
+    }
+}
+
+/// An adapter of one call, retired at its end however that comes.
+struct OneOff<'a, T> {
+    adapter: Option<T>,
+    retirement: &'a Retirement<T>,
+}
+
+impl<T> Drop for OneOff<'_, T> {
+    fn drop(&mut self) {
+        self.retirement.retire_all(self.adapter.take());
+    }
+}
+
+/// A look at a slot by whoever goes through all of them. However it ends, a broken adapter is ended,
+/// and one that was invalidated meanwhile.
+struct Look<'a, T: 'static, E> {
+    slot: &'a Slot<T>,
+    shared: &'a Shared<T, E>,
+}
+
+impl<T, E> Drop for Look<'_, T, E> {
+    fn drop(&mut self) {
+        if self.slot.after_unlock() || std::thread::panicking() {
+            let stale = self.slot.take_if_stale(&self.shared.storage.generation);
+            self.shared.retirement.retire_all(stale);
+        }
     }
 }
 
 impl<T, E> Drop for Shared<T, E> {
     fn drop(&mut self) {
-        for adapter in self.registry.close() {
-            self.retirement.retire(adapter);
-        }
+        self.retirement.retire_all(self.registry.close());
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::rc::Rc;
 
+use crate::door::Hit;
 use crate::error::{ThreadExiting, UseError};
 use crate::per_thread::Make;
 use crate::pinned_seat::PinnedSeat;
@@ -68,7 +69,11 @@ impl<T: 'static, E: 'static> PerThreadLocal<T, E> {
     /// Passes a panic of `make` or `f` on; the adapter is then discarded.
     #[inline]
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Result<R, UseError<E>> {
-        self.shared.seat()?.with(&*self.shared.make, f)
+        let seat = self.shared.seat()?;
+        match seat.hit(f)? {
+            Hit::Used(result) => Ok(result),
+            Hit::Vacant(f) => seat.with_new(&*self.shared.make, f),
+        }
     }
 
     /// As [`with`](Self::with), but inside a `with` of the same storage on a one-off adapter, built
@@ -165,6 +170,20 @@ impl<T: 'static, E: 'static> PinnedLocal<T, E> {
     /// As [`PerThreadLocal::with`].
     #[inline]
     pub fn with<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> Result<R, UseError<E>> {
+        let f = match &self.seat {
+            Some(seat) => match seat.hit(f)? {
+                Hit::Used(result) => return Ok(result),
+                Hit::Vacant(f) => f,
+            },
+            None => f,
+        };
+        self.with_new(f)
+    }
+
+    /// As `with`, where the seat that was known, if any, has no current adapter: perhaps because its
+    /// thread has left it.
+    #[cold]
+    fn with_new<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> Result<R, UseError<E>> {
         let seat = match &mut self.seat {
             Some(seat) if !seat.door().is_closed() => seat,
             seat => seat.insert(self.storage.shared.seat()?),

@@ -2,8 +2,8 @@
 
 use std::cell::{RefCell, RefMut};
 
-use crate::door::{After, Door};
-use crate::error::UseError;
+use crate::door::{After, Door, Hit};
+use crate::error::{Reentry, UseError};
 use crate::stamp::{Built, Generation};
 use crate::sync::{Arc, AtomicUsize, Ordering, mutant};
 use crate::table;
@@ -41,52 +41,74 @@ impl<T> PinnedSeat<T> {
     pub(crate) fn is_current(&self) -> bool {
         let now = self.generation.now();
         let adapter = self.adapter.try_borrow();
-        adapter.is_ok_and(|adapter| adapter.as_ref().is_some_and(|built| built.stamp == now))
+        adapter.is_ok_and(|adapter| adapter.as_ref().is_some_and(|built| built.is_of(now)))
     }
 
-    /// Runs `f` on this seat's adapter, made by `make` where there is no current one. Busy is looked
-    /// at first, then the generation.
+    /// Runs `f` on this seat's adapter, if there is a current one. Busy is looked at first, then the
+    /// generation.
     #[inline]
+    pub(crate) fn hit<R, F: FnOnce(&mut T) -> R>(&self, f: F) -> Result<Hit<R, F>, Reentry> {
+        let mut visit = Visit { seat: self, ended_well: true };
+        let Ok(mut adapter) = self.adapter.try_borrow_mut() else {
+            return Err(Reentry);
+        };
+        match &mut *adapter {
+            Some(built) if built.is_of(self.generation.now()) => {
+                visit.ended_well = false;
+                let result = built.lend(f);
+                visit.ended_well = !self.door.has_after();
+                Ok(Hit::Used(result))
+            }
+            _ => Ok(Hit::Vacant(f)),
+        }
+    }
+
+    /// Runs `f` on this seat's adapter, made by `make` where there is no current one.
     pub(crate) fn with<R, E>(
         &self,
         make: &dyn Fn() -> Result<T, E>,
         f: impl FnOnce(&mut T) -> R,
     ) -> Result<R, UseError<E>> {
-        let Ok(mut adapter) = self.adapter.try_borrow_mut() else {
-            return Err(UseError::Reentry);
-        };
-        match &mut *adapter {
-            Some(built) if built.stamp == self.generation.now() => {}
-            _ => adapter = self.renew(adapter, make)?,
+        match self.hit(f)? {
+            Hit::Used(result) => Ok(result),
+            Hit::Vacant(f) => self.with_new(make, f),
         }
-        Ok(Visit { seat: self, adapter: Some(adapter) }.run(f))
     }
 
-    /// Drops a stale adapter, outside the borrow since its `Drop` may come in here, then builds.
+    /// As `with`, where it was seen that there is no current adapter.
     #[cold]
-    fn renew<'a, E>(
-        &'a self,
-        mut adapter: RefMut<'a, Option<Built<T>>>,
+    pub(crate) fn with_new<R, E>(
+        &self,
         make: &dyn Fn() -> Result<T, E>,
-    ) -> Result<RefMut<'a, Option<Built<T>>>, UseError<E>> {
+        f: impl FnOnce(&mut T) -> R,
+    ) -> Result<R, UseError<E>> {
+        table::make_room();
         loop {
+            let mut visit = Visit { seat: self, ended_well: true };
+            let Ok(mut adapter) = self.adapter.try_borrow_mut() else {
+                return Err(UseError::Reentry);
+            };
             let now = self.generation.now();
-            if adapter.as_ref().is_some_and(|built| built.stamp == now) {
-                return Ok(adapter);
-            }
-            if let Some(stale) = adapter.take() {
-                drop(adapter);
-                self.end(stale);
-                adapter = self.adapter.try_borrow_mut().map_err(|_| UseError::Reentry)?;
-                continue;
-            }
-            // `make` may build for other storages, and what it leaves behind is swept there.
-            let result = make().map_err(UseError::Make);
-            let stamp = if mutant("pinned-stamp-after-make") { self.generation.now() } else { now };
-            *adapter = Some(Built { stamp, adapter: result? });
-            // ORDERING: Relaxed; a count for `len`, exact for uses known to have returned.
-            self.live.fetch_add(1, Ordering::Relaxed);
-            return Ok(adapter);
+            let built = match &mut *adapter {
+                Some(built) if built.is_of(now) => built,
+                Some(_) => {
+                    // Outside the borrow: its `Drop` may come in here.
+                    self.end(adapter);
+                    continue;
+                }
+                vacant => {
+                    let new = make().map_err(UseError::Make)?;
+                    let late = mutant("pinned-stamp-after-make");
+                    let stamp = if late { self.generation.now() } else { now };
+                    // ORDERING: Relaxed; a count for `len`, exact for uses known to have returned.
+                    self.live.fetch_add(1, Ordering::Relaxed);
+                    vacant.insert(Built::new(stamp, new))
+                }
+            };
+            visit.ended_well = false;
+            let result = built.lend(f);
+            visit.ended_well = !self.door.has_after();
+            return Ok(result);
         }
     }
 
@@ -95,22 +117,30 @@ impl<T> PinnedSeat<T> {
         self.end_or_note(After::Discard);
     }
 
-    /// Takes the adapter out and drops it with nothing borrowed; inside a use, notes it for its end.
     fn end_or_note(&self, after: After) {
-        let Ok(mut adapter) = self.adapter.try_borrow_mut() else {
-            return self.door.afterwards(after);
-        };
-        let ended = adapter.take();
-        drop(adapter);
-        if let Some(ended) = ended {
-            self.end(ended);
+        match self.adapter.try_borrow_mut() {
+            Ok(adapter) => self.end(adapter),
+            Err(_) => self.door.afterwards(after),
         }
     }
 
-    fn end(&self, ended: Built<T>) {
-        // ORDERING: Relaxed; as where it was counted in.
-        self.live.fetch_sub(1, Ordering::Relaxed);
-        drop(ended);
+    /// The use panicked, or was asked to be the adapter's last.
+    #[cold]
+    fn end_after_use(&self) {
+        self.door.take_after();
+        if let Ok(adapter) = self.adapter.try_borrow_mut() {
+            self.end(adapter);
+        }
+    }
+
+    /// Takes the adapter out and drops it with nothing borrowed.
+    fn end(&self, mut adapter: RefMut<'_, Option<Built<T>>>) {
+        let ended = adapter.take();
+        drop(adapter);
+        if ended.is_some() {
+            // ORDERING: Relaxed; as where it was counted in.
+            self.live.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -131,35 +161,18 @@ impl<T> Drop for PinnedSeat<T> {
     }
 }
 
-/// One use. Dropped without running to its end, it ends the adapter: its user panicked.
+/// One use. If it does not end well the adapter is ended: outside the borrow, since its `Drop` may
+/// come in.
 struct Visit<'a, T: 'static> {
     seat: &'a PinnedSeat<T>,
-    adapter: Option<RefMut<'a, Option<Built<T>>>>,
-}
-
-impl<T> Visit<'_, T> {
-    #[inline]
-    fn run<R>(mut self, f: impl FnOnce(&mut T) -> R) -> R {
-        let Some(built) = self.adapter.as_mut().and_then(|adapter| adapter.as_mut()) else {
-            unreachable!("a use starts with an adapter in its seat");
-        };
-        let result = f(&mut built.adapter);
-        if self.seat.door.after() == After::Stay {
-            self.adapter = None;
-        }
-        result
-    }
+    ended_well: bool,
 }
 
 impl<T> Drop for Visit<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        let Some(mut adapter) = self.adapter.take() else { return };
-        self.seat.door.after();
-        let ended = adapter.take();
-        drop(adapter);
-        if let Some(ended) = ended {
-            self.seat.end(ended);
+        if !self.ended_well {
+            self.seat.end_after_use();
         }
     }
 }

@@ -58,6 +58,10 @@ impl<T> Retirement<T> {
             None => drop(adapter),
         }
     }
+
+    pub(crate) fn retire_all(&self, adapters: impl IntoIterator<Item = T>) {
+        adapters.into_iter().for_each(|adapter| self.retire(adapter));
+    }
 }
 
 impl<T> Registry<T> {
@@ -94,14 +98,12 @@ impl<T> Registry<T> {
             retirement
         };
         if retirement.keep {
-            if slot.hold().is_empty() {
+            if slot.is_empty() {
                 lock(&self.entries).slots.remove(&id);
             }
             return;
         }
-        if let Some(adapter) = slot.take() {
-            retirement.retire(adapter);
-        }
+        retirement.retire_all(slot.take());
     }
 
     /// The adapters alive.
@@ -119,30 +121,39 @@ impl<T> Registry<T> {
     /// Takes every idle stale adapter out; kept ones stay, no use will see them again.
     pub(crate) fn take_stale(&self, generation: &Generation) -> Vec<T> {
         let slots = self.slots(|entry| !entry.ended);
-        slots.iter().filter_map(|slot| slot.take_if_stale(generation)).collect()
+        slots.iter().filter_map(|(_, slot)| slot.take_if_stale(generation)).collect()
     }
 
     /// Every slot, in the order in which their threads came.
     pub(crate) fn all(&self) -> Vec<Arc<Slot<T>>> {
-        self.slots(|_| true)
+        self.slots(|_| true).into_iter().map(|(_, slot)| slot).collect()
     }
 
-    /// Takes every adapter out, waiting for the busy ones, and forgets the kept seats.
-    pub(crate) fn drain(&self) -> Vec<T> {
-        let slots: Vec<_> = {
-            let entries = lock(&self.entries);
-            entries.slots.iter().map(|(id, entry)| (*id, Arc::clone(&entry.slot))).collect()
+    /// Takes every adapter out, waiting for the busy ones, and forgets the ended seats.
+    ///
+    /// The second list has those whose user panicked a moment ago: they are for nobody to use.
+    pub(crate) fn drain(&self) -> (Vec<T>, Vec<T>) {
+        let (mut adapters, mut broken) = (Vec::new(), Vec::new());
+        let mut take = |slot: &Slot<T>| match slot.take_judged() {
+            Some(Ok(adapter)) => adapters.push(adapter),
+            Some(Err(adapter)) => broken.push(adapter),
+            None => {}
         };
-        let adapters = slots.iter().filter_map(|(_, slot)| slot.take()).collect();
-        // An ended seat is never filled again. One that ends after this look finds its slot empty
-        // and forgets itself: see `exit`.
-        let mut entries = lock(&self.entries);
-        for (id, _) in slots {
-            if entries.slots.get(&id).is_some_and(|entry| entry.ended) {
-                entries.slots.remove(&id);
-            }
+        for (_, slot) in self.slots(|_| true) {
+            take(&slot);
         }
-        adapters
+        // A thread may have filled its slot again and ended since. From here on it is never filled,
+        // so that it can be forgotten once it is empty.
+        let ended = self.slots(|entry| entry.ended);
+        for (_, slot) in &ended {
+            take(slot);
+        }
+        let mut entries = lock(&self.entries);
+        for (id, _) in ended {
+            entries.slots.remove(&id);
+        }
+        drop(entries);
+        (adapters, broken)
     }
 
     /// The storage is over: takes every adapter out. No use is under way, since each has a handle.
@@ -152,12 +163,15 @@ impl<T> Registry<T> {
             entries.open = None;
             std::mem::take(&mut entries.slots)
         };
+        if mutant("close-forgets-slots") {
+            return Vec::new();
+        }
         slots.into_values().filter_map(|entry| entry.slot.take()).collect()
     }
 
-    fn slots(&self, which: impl Fn(&Entry<T>) -> bool) -> Vec<Arc<Slot<T>>> {
+    fn slots(&self, which: impl Fn(&Entry<T>) -> bool) -> Vec<(SeatId, Arc<Slot<T>>)> {
         let entries = lock(&self.entries);
-        let chosen = entries.slots.values().filter(|entry| which(entry));
-        chosen.map(|entry| Arc::clone(&entry.slot)).collect()
+        let chosen = entries.slots.iter().filter(|(_, entry)| which(entry));
+        chosen.map(|(id, entry)| (*id, Arc::clone(&entry.slot))).collect()
     }
 }

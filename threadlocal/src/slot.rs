@@ -1,8 +1,9 @@
 //! A slot: where an adapter of a `PerThread` lies, within reach of every thread.
 
-use crate::registry::Retirement;
-use crate::stamp::{Built, Generation, Stamp};
-use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, lock, try_lock};
+use crate::stamp::{Built, Generation};
+use crate::sync::{
+    Arc, AtomicU8, AtomicUsize, Condvar, Mutex, Ordering, TryLock, TryLockGuard, lock, mutant, wait,
+};
 
 /// One thread's adapter, or none.
 ///
@@ -10,136 +11,131 @@ use crate::sync::{Arc, AtomicBool, AtomicUsize, Mutex, MutexGuard, Ordering, loc
 /// the adapter (`for_each`) or take it. So it is the one lock of this crate under which foreign code
 /// runs; it is the thread's own, and who wants it while its thread is inside a use either does not
 /// wait (`invalidate`) or has been told that it will (`for_each`, `drain`).
+///
+/// A hit costs two read-modify-writes: one to lock, and one on `asked` after unlocking. The lock is
+/// only ever tried; `asked` is how those whom it turned away are heard.
 pub(crate) struct Slot<T> {
-    adapter: Mutex<Option<Built<T>>>,
-    /// Set by an invalidation that may have found the slot busy, cleared by the holder after it
-    /// unlocked: of the two, at least one sees the other. See `Held::release`.
-    passed_over: AtomicBool,
+    adapter: TryLock<Option<Built<T>>>,
+    /// What those want who found the slot held: `PASSED_OVER`, `WAITED_FOR`. They set it, then try
+    /// once more; each holder reads and clears it after unlocking. Of the two at least one sees the
+    /// other.
+    asked: AtomicU8,
+    /// Held between asking and sleeping, and by the holder to wake; guards nothing else.
+    gate: Mutex<()>,
+    unlocked: Condvar,
     /// How many adapters the storage has alive; shared by its slots.
     live: Arc<AtomicUsize>,
 }
 
+/// An invalidation may have left a stale adapter with the holder.
+const PASSED_OVER: u8 = 1;
+/// Somebody sleeps until the slot is unlocked.
+const WAITED_FOR: u8 = 2;
+
 impl<T> Slot<T> {
     pub(crate) fn new(live: Arc<AtomicUsize>) -> Self {
-        Self { adapter: Mutex::new(None), passed_over: AtomicBool::new(false), live }
+        Self {
+            adapter: TryLock::new(None),
+            asked: AtomicU8::new(0),
+            gate: Mutex::new(()),
+            unlocked: Condvar::new(),
+            live,
+        }
     }
 
-    /// Waits for whoever holds it.
-    pub(crate) fn hold(&self) -> Held<'_, T> {
-        Held { slot: self, guard: lock(&self.adapter) }
+    /// Locks, waiting for whoever holds it. After the guard is dropped, in whatever way, the holder
+    /// calls [`after_unlock`](Self::after_unlock).
+    #[inline]
+    pub(crate) fn lock(&self) -> TryLockGuard<'_, Option<Built<T>>> {
+        match self.adapter.try_lock() {
+            Some(guard) => guard,
+            None => self.lock_by_waiting(),
+        }
     }
 
-    /// Takes the adapter out, whoever's turn it is; waits for the holder.
-    pub(crate) fn take(&self) -> Option<T> {
-        self.hold().take()
+    #[cold]
+    fn lock_by_waiting(&self) -> TryLockGuard<'_, Option<Built<T>>> {
+        let mut gate = lock(&self.gate);
+        loop {
+            // ORDERING: AcqRel; pairs with the swap in `after_unlock`. If that one came first, its
+            // Release is acquired here and the slot is seen unlocked; else it sees this bit, and can
+            // wake only after this thread sleeps, for which it needs the gate.
+            self.asked.fetch_or(WAITED_FOR, Ordering::AcqRel);
+            if let Some(guard) = self.adapter.try_lock() {
+                return guard;
+            }
+            gate = wait(&self.unlocked, gate);
+        }
     }
 
-    /// Takes a stale adapter out, if the slot is idle; a busy one's holder does it on release.
+    /// Hears those who were turned away meanwhile: wakes the waiting, and says whether an
+    /// invalidation passed over, upon which whoever leaves an adapter here calls
+    /// [`take_if_stale`](Self::take_if_stale).
+    #[inline]
+    pub(crate) fn after_unlock(&self) -> bool {
+        // ORDERING: AcqRel; pairs with the settings of the bits: see `lock_by_waiting` and
+        // `take_if_stale`. A plain load could miss a bit whose setter in turn finds the lock held.
+        let asked = self.asked.swap(0, Ordering::AcqRel);
+        if asked & WAITED_FOR != 0 && !mutant("no-wake") {
+            drop(lock(&self.gate));
+            self.unlocked.notify_all();
+        }
+        asked & PASSED_OVER != 0
+    }
+
+    /// Takes a stale or broken adapter out. Does not wait: a holder does it for us, after unlocking.
     pub(crate) fn take_if_stale(&self, generation: &Generation) -> Option<T> {
-        // ORDERING: AcqRel; pairs with the swap in `release`. If that one came first, its Release is
-        // acquired here and the slot is seen unlocked; else it reads this `true` and looks itself.
-        self.passed_over.swap(true, Ordering::AcqRel);
-        self.take_stale_now(generation)
-    }
-
-    fn take_stale_now(&self, generation: &Generation) -> Option<T> {
-        let held = Held { slot: self, guard: try_lock(&self.adapter)? };
-        if held.is_stale(generation.now()) { held.take() } else { held.release(generation) }
-    }
-}
-
-/// A slot that is locked by this thread.
-pub(crate) struct Held<'a, T> {
-    slot: &'a Slot<T>,
-    guard: MutexGuard<'a, Option<Built<T>>>,
-}
-
-impl<T> Held<'_, T> {
-    /// The adapter, if it carries this stamp.
-    #[inline]
-    pub(crate) fn current(&mut self, stamp: Stamp) -> Option<&mut T> {
-        match &mut *self.guard {
-            Some(built) if built.stamp == stamp => Some(&mut built.adapter),
-            _ => None,
+        loop {
+            let mut guard = match self.adapter.try_lock() {
+                Some(guard) => guard,
+                None if mutant("pass-over-in-silence") => return None,
+                None => {
+                    // ORDERING: AcqRel; pairs with the swap in `after_unlock`: see `lock_by_waiting`.
+                    self.asked.fetch_or(PASSED_OVER, Ordering::AcqRel);
+                    self.adapter.try_lock()?
+                }
+            };
+            let now = generation.now();
+            let stale = guard.take_if(|built| !built.is_of(now));
+            drop(guard);
+            let passed_over = self.after_unlock();
+            if stale.is_some() || !passed_over {
+                return self.counted_out(stale);
+            }
         }
     }
 
-    /// The adapter, of whatever generation.
-    pub(crate) fn any(&mut self) -> Option<&mut T> {
-        self.guard.as_mut().map(|built| &mut built.adapter)
+    /// Takes whatever lies there, waiting for the holder.
+    pub(crate) fn take(&self) -> Option<T> {
+        let built = self.lock().take();
+        self.after_unlock();
+        self.counted_out(built)
     }
 
-    pub(crate) fn is_stale(&self, now: Stamp) -> bool {
-        self.guard.as_ref().is_some_and(|built| built.stamp != now)
+    /// As `take`, but says whether the adapter's user has just panicked.
+    pub(crate) fn take_judged(&self) -> Option<Result<T, T>> {
+        let built = self.lock().take();
+        self.after_unlock();
+        let broken = built.as_ref().is_some_and(Built::is_broken);
+        self.counted_out(built).map(|adapter| if broken { Err(adapter) } else { Ok(adapter) })
     }
 
+    /// Waits for the holder.
     pub(crate) fn is_empty(&self) -> bool {
-        self.guard.is_none()
+        let empty = self.lock().is_none();
+        self.after_unlock();
+        empty
     }
 
-    /// Puts a new adapter in. The slot must be empty: the old one is dropped before.
-    pub(crate) fn put(&mut self, built: Built<T>) {
-        debug_assert!(self.guard.is_none(), "one adapter a thread");
-        *self.guard = Some(built);
+    pub(crate) fn count_in(&self) {
         // ORDERING: Relaxed; a count for `len`. Who was told of this use reads it afterwards anyway.
-        self.slot.live.fetch_add(1, Ordering::Relaxed);
+        self.live.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes the adapter out and unlocks, so that it is dropped under no lock.
-    pub(crate) fn take(mut self) -> Option<T> {
-        let built = self.guard.take()?;
-        // ORDERING: Relaxed; as in `put`.
-        self.slot.live.fetch_sub(1, Ordering::Relaxed);
-        Some(built.adapter)
-    }
-
-    /// Unlocks after a use. Returns the adapter if it was invalidated meanwhile.
-    #[inline]
-    pub(crate) fn release(self, generation: &Generation) -> Option<T> {
-        let Self { slot, guard } = self;
-        drop(guard);
-        // ORDERING: AcqRel; pairs with the swap in `take_if_stale`. A plain load here could miss an
-        // invalidation that in turn finds the slot still locked: the stale adapter would stay.
-        if slot.passed_over.swap(false, Ordering::AcqRel) {
-            return slot.take_stale_now(generation);
-        }
-        None
-    }
-}
-
-/// A look at an adapter by whoever goes through all of them. It ends the adapter if the looker
-/// panics, or if it was invalidated meanwhile.
-pub(crate) struct Visiting<'a, T> {
-    held: Option<Held<'a, T>>,
-    generation: &'a Generation,
-    retirement: &'a Retirement<T>,
-}
-
-impl<'a, T> Visiting<'a, T> {
-    /// Waits for the slot's holder.
-    pub(crate) fn new(
-        slot: &'a Slot<T>,
-        generation: &'a Generation,
-        retirement: &'a Retirement<T>,
-    ) -> Self {
-        Self { held: Some(slot.hold()), generation, retirement }
-    }
-
-    pub(crate) fn look(mut self, f: impl FnOnce(&mut T)) {
-        if let Some(adapter) = self.held.as_mut().and_then(Held::any) {
-            f(adapter);
-        }
-        let stale = self.held.take().and_then(|held| held.release(self.generation));
-        if let Some(stale) = stale {
-            self.retirement.retire(stale);
-        }
-    }
-}
-
-impl<T> Drop for Visiting<'_, T> {
-    fn drop(&mut self) {
-        if let Some(adapter) = self.held.take().and_then(Held::take) {
-            self.retirement.retire(adapter);
-        }
+    fn counted_out(&self, built: Option<Built<T>>) -> Option<T> {
+        let built = built?;
+        // ORDERING: Relaxed; as in `count_in`.
+        self.live.fetch_sub(1, Ordering::Relaxed);
+        Some(built.into_adapter())
     }
 }

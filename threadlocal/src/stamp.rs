@@ -14,6 +14,9 @@ impl Stamp {
     /// What a storage shows once its last handle is gone; no adapter carries it.
     const OVER: Self = Self(0);
 
+    /// What an adapter carries whose user panicked: stale in every generation.
+    const BROKEN: Self = Self(u64::MAX);
+
     /// A new one. 2⁶⁴ of them last for 584 years at one a nanosecond.
     pub(crate) fn fresh() -> Self {
         static NEXT: StaticU64 = StaticU64::new(1);
@@ -36,6 +39,7 @@ impl Generation {
 
     /// The present stamp. Whoever builds an adapter reads it *before* building, so that an
     /// invalidation during the building makes the result stale.
+    #[inline]
     pub(crate) fn now(&self) -> Stamp {
         // ORDERING: Acquire pairs with the Release half of `advance`: who sees the new stamp sees
         // all that was written before `invalidate`, new credentials for instance.
@@ -71,6 +75,46 @@ impl Generation {
 /// An adapter and the generation that it was built in.
 #[derive(Debug)]
 pub(crate) struct Built<T> {
-    pub(crate) stamp: Stamp,
-    pub(crate) adapter: T,
+    stamp: Stamp,
+    adapter: T,
+}
+
+impl<T> Built<T> {
+    /// `stamp` is the generation's from before the building began.
+    pub(crate) fn new(stamp: Stamp, adapter: T) -> Self {
+        Self { stamp, adapter }
+    }
+
+    #[inline]
+    pub(crate) fn is_of(&self, generation: Stamp) -> bool {
+        self.stamp == generation
+    }
+
+    /// Whether a user panicked with it in hand: nobody knows in what state it is.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_of(Stamp::BROKEN)
+    }
+
+    /// Runs `f` on the adapter. If that panics the adapter is broken, from before anybody else can
+    /// reach it.
+    #[inline]
+    pub(crate) fn lend<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> R {
+        let breaks = Breaks(&mut self.stamp);
+        let result = f(&mut self.adapter);
+        std::mem::forget(breaks);
+        result
+    }
+
+    pub(crate) fn into_adapter(self) -> T {
+        self.adapter
+    }
+}
+
+/// Dropped only by a panic: marks the adapter as broken.
+struct Breaks<'a>(&'a mut Stamp);
+
+impl Drop for Breaks<'_> {
+    fn drop(&mut self) {
+        *self.0 = Stamp::BROKEN;
+    }
 }

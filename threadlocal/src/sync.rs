@@ -1,17 +1,26 @@
-//! Std or loom, chosen once: the only file that knows which.
+//! Std (and `spin`) or loom, chosen once: the only file that knows which.
 //!
 //! Statics (the stamps' counter, the indices in use) stay std's in both builds: they outlive a run of
 //! the model, nobody waits for them, and no promise leans on their order, only on uniqueness.
 
 pub(crate) use chosen::{
-    Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, mutant, thread_local,
+    Arc, AtomicU8, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, TryLock,
+    TryLockGuard, const_thread_local, mutant,
 };
 
 #[cfg(not(loom))]
 mod chosen {
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-    pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
-    pub(crate) use std::thread_local;
+    pub(crate) use spin::mutex::{SpinMutex as TryLock, SpinMutexGuard as TryLockGuard};
+    pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+    /// A thread-local value made by a constant expression: reached without asking whether it is.
+    macro_rules! const_thread_local {
+        ($name:ident: $type:ty = $value:expr) => {
+            std::thread_local!(static $name: $type = const { $value });
+        };
+    }
+    pub(crate) use const_thread_local;
 
     /// Whether the named defect is switched on: never, outside the models.
     pub(crate) const fn mutant(_name: &str) -> bool {
@@ -21,9 +30,32 @@ mod chosen {
 
 #[cfg(loom)]
 mod chosen {
-    pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-    pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
-    pub(crate) use loom::thread_local;
+    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard, MutexGuard as TryLockGuard};
+
+    macro_rules! const_thread_local {
+        ($name:ident: $type:ty = $value:expr) => {
+            loom::thread_local!(static $name: $type = $value);
+        };
+    }
+    pub(crate) use const_thread_local;
+
+    /// What the crate uses of `spin::mutex::SpinMutex`, within the model's sight.
+    pub(crate) struct TryLock<T>(Mutex<T>);
+
+    impl<T> TryLock<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(Mutex::new(value))
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<TryLockGuard<'_, T>> {
+            match self.0.try_lock() {
+                Ok(guard) => Some(guard),
+                Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                Err(std::sync::TryLockError::WouldBlock) => None,
+            }
+        }
+    }
 
     /// Whether the named defect is switched on by `RATCHET_MUTANT`.
     pub(crate) fn mutant(name: &str) -> bool {
@@ -32,17 +64,13 @@ mod chosen {
     }
 }
 
-/// Locks, also after a panic of another holder: every critical section of this crate leaves its data
-/// whole at each point where foreign code can unwind through it.
+/// Locks, also after a panic of another holder: no critical section of this crate runs foreign code,
+/// and each leaves its data whole.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Locks if nobody holds it.
-pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    match mutex.try_lock() {
-        Ok(guard) => Some(guard),
-        Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-        Err(std::sync::TryLockError::WouldBlock) => None,
-    }
+/// Waits on the condition; as for panics, see [`lock`].
+pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    condvar.wait(guard).unwrap_or_else(std::sync::PoisonError::into_inner)
 }

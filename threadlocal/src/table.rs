@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64 as StaticU64, Ordering};
 use crate::error::ThreadExiting;
 use crate::stamp::Stamp;
 use crate::storage::Storage;
-use crate::sync::thread_local;
+use crate::sync::const_thread_local;
 
 /// A thread's seat in one storage. It never leaves its thread.
 pub(crate) trait Seat: Any {
@@ -20,9 +20,7 @@ pub(crate) trait Seat: Any {
     fn leave(&self);
 }
 
-thread_local! {
-    static TABLE: Table = const { Table::new() };
-}
+const_thread_local!(TABLE: Table = Table::new());
 
 /// How many storages have ended: a thread that has seen fewer has seats to sweep.
 static ENDED: StaticU64 = StaticU64::new(0);
@@ -43,6 +41,11 @@ pub(crate) fn seat<S: Seat>(
 /// The seat of the calling thread in `storage`, if it has one.
 pub(crate) fn existing_seat<S: Seat>(storage: &Storage) -> Option<Rc<S>> {
     TABLE.try_with(|table| table.find(storage)).ok().flatten()
+}
+
+/// Called before each building of an adapter: drops what ended storages left on this thread.
+pub(crate) fn make_room() {
+    let _ = TABLE.try_with(Table::sweep_if_any_ended);
 }
 
 /// Called by every storage at its end, after its generation says so.
@@ -117,7 +120,6 @@ impl Table {
         if self.leaving.get() {
             return Err(ThreadExiting);
         }
-        self.sweep_if_any_ended();
         let seat = Rc::new(new());
         let place = Place { storage: storage.name, seat: Rc::clone(&seat) as Rc<dyn Seat> };
         let left_behind = {
