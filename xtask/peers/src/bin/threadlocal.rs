@@ -1,0 +1,168 @@
+//! `threadlocal` beside the ways to have a value per thread: the cost of a hit.
+//!
+//! Everybody does the same: reach this thread's own counter, which is there already, and add one by
+//! `&mut`. Each hit finds its storage anew (`black_box`): a use in a program stands alone, and no
+//! look-up may be lifted out of the bench's loop. What a peer does not promise is said in the table of
+//! the crate's docs.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::thread::{self, ThreadId};
+
+use os_thread_local::ThreadLocal as OsThreadLocal;
+use peers::{Bars, Contest, Outcome, Settings};
+use thread_local::ThreadLocal;
+use threadlocal::{PerThread, PerThreadLocal};
+
+const SHARED: &str = "`PerThread::with`";
+const SHARED_LOCAL: &str = "its `Local`";
+const PINNED: &str = "`PerThreadLocal::with`";
+const PINNED_LOCAL: &str = "its `PinnedLocal`";
+const STD: &str = "std `thread_local!`";
+const CRATE: &str = "`thread_local` crate, `RefCell`";
+const CRATE_MUTEX: &str = "`thread_local` crate, `Mutex<Option<_>>`";
+const CRATE_EQUAL: &str = "the same with a generation (equal semantics)";
+const OS: &str = "os-thread-local, `RefCell`";
+const LOCKED_MAP: &str = "`RwLock<HashMap<ThreadId, Mutex<_>>>`";
+
+/// What a hit does.
+fn hit(counter: &mut u64) {
+    *counter = black_box(*counter + 1);
+}
+
+/// `body` on each thread, for all of its hits. Says how many there were in all.
+fn on_threads(threads: u64, hits: u64, body: impl Fn(u64) + Sync) -> u64 {
+    thread::scope(|scope| {
+        let body = &body;
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(move || body(hits))).collect();
+        for worker in workers {
+            worker.join().expect("no worker of a bench panics");
+        }
+    });
+    threads * hits
+}
+
+thread_local! {
+    static STD_COUNTER: RefCell<u64> = const { RefCell::new(0) };
+}
+
+fn contest(threads: u64, hits: u64, settings: &Settings) -> Outcome {
+    let made = || Ok::<u64, Infallible>(0);
+    let (shared, pinned) = (PerThread::new(made), PerThreadLocal::new(made));
+    let of_crate = ThreadLocal::<RefCell<u64>>::new();
+    let mutex = ThreadLocal::<Mutex<Option<u64>>>::new();
+    let equal = ThreadLocal::<Mutex<Option<Built>>>::new();
+    let generation = AtomicU64::new(1);
+    let os = OsThreadLocal::<RefCell<u64>>::new(|| RefCell::new(0));
+    let map = RwLock::<HashMap<ThreadId, Mutex<u64>>>::default();
+
+    let run = |body: &(dyn Fn(u64) + Sync)| on_threads(threads, hits, body);
+    Contest::new(format!("A hit, {threads} thread{}", if threads == 1 { "" } else { "s" }))
+        .entry(SHARED, || {
+            run(&|hits| (0..hits).for_each(|_| black_box(&shared).with(hit).expect("infallible")))
+        })
+        .entry(SHARED_LOCAL, || {
+            run(&|hits| {
+                let mut local = shared.local();
+                (0..hits).for_each(|_| black_box(&mut local).with(hit).expect("infallible"));
+            })
+        })
+        .entry(PINNED, || {
+            run(&|hits| (0..hits).for_each(|_| black_box(&pinned).with(hit).expect("infallible")))
+        })
+        .entry(PINNED_LOCAL, || {
+            run(&|hits| {
+                let mut local = pinned.local();
+                (0..hits).for_each(|_| black_box(&mut local).with(hit).expect("infallible"));
+            })
+        })
+        .entry(STD, || {
+            run(&|hits| (0..hits).for_each(|_| black_box(&STD_COUNTER).with_borrow_mut(hit)))
+        })
+        .entry(CRATE, || {
+            run(&|hits| {
+                (0..hits).for_each(|_| hit(&mut black_box(&of_crate).get_or_default().borrow_mut()))
+            })
+        })
+        .entry(CRATE_MUTEX, || {
+            run(&|hits| {
+                for _ in 0..hits {
+                    let slot = black_box(&mutex).get_or(|| Mutex::new(None));
+                    let mut slot = slot.try_lock().expect("no re-entry in this bench");
+                    hit(slot.get_or_insert(0));
+                }
+            })
+        })
+        .entry(CRATE_EQUAL, || {
+            run(&|hits| (0..hits).for_each(|_| with_generation(black_box(&equal), &generation)))
+        })
+        .entry(OS, || {
+            run(&|hits| {
+                (0..hits)
+                    .for_each(|_| black_box(&os).with(|counter| hit(&mut counter.borrow_mut())))
+            })
+        })
+        .entry(LOCKED_MAP, || run(&|hits| (0..hits).for_each(|_| in_locked_map(black_box(&map)))))
+        .run(settings)
+}
+
+/// An adapter that `invalidate` could make stale.
+struct Built {
+    generation: u64,
+    counter: u64,
+}
+
+/// What the crate's user writes to have renewal and an error on re-entry.
+fn with_generation(storage: &ThreadLocal<Mutex<Option<Built>>>, generation: &AtomicU64) {
+    let slot = storage.get_or(|| Mutex::new(None));
+    let mut slot = slot.try_lock().expect("no re-entry in this bench");
+    let generation = generation.load(Ordering::Acquire);
+    match &mut *slot {
+        Some(built) if built.generation == generation => hit(&mut built.counter),
+        renewed => *renewed = Some(Built { generation, counter: 0 }),
+    }
+}
+
+fn in_locked_map(map: &RwLock<HashMap<ThreadId, Mutex<u64>>>) {
+    let id = thread::current().id();
+    if let Some(counter) = map.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
+        return hit(&mut counter.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+    map.write().unwrap_or_else(PoisonError::into_inner).entry(id).or_default();
+    in_locked_map(map);
+}
+
+fn main() {
+    let settings = Settings::from_args();
+    let alone = contest(1, settings.scaled(5_000_000), &settings);
+    let crowd = contest(4, settings.scaled(1_000_000), &settings);
+
+    let mut bars = Bars::new("threadlocal");
+    for (outcome, threads, over_map) in [(&alone, "1 thread", 5.0), (&crowd, "4 threads", 10.0)] {
+        bars.at_most(
+            &format!("`PerThreadLocal`'s handle ÷ the crate, {threads}"),
+            outcome.ratio(PINNED_LOCAL, CRATE),
+            1.0,
+        );
+        bars.at_most(
+            &format!("`PerThread`'s handle ÷ the crate with equal semantics, {threads}"),
+            outcome.ratio(SHARED_LOCAL, CRATE_EQUAL),
+            1.0,
+        );
+        bars.at_least(
+            &format!("locked map ÷ `PerThreadLocal`'s handle, {threads}"),
+            outcome.ratio(LOCKED_MAP, PINNED_LOCAL),
+            over_map,
+        );
+        bars.at_least(
+            &format!("locked map ÷ `PerThread`'s handle, {threads}"),
+            outcome.ratio(LOCKED_MAP, SHARED_LOCAL),
+            over_map,
+        );
+    }
+    bars.finish();
+}
