@@ -11,7 +11,9 @@
 //! struct Client(usize);
 //! static BUILT: AtomicUsize = AtomicUsize::new(0);
 //!
-//! let clients = PerThread::new(|| Ok::<_, std::io::Error>(Client(BUILT.fetch_add(1, Ordering::Relaxed))));
+//! let clients = PerThread::new(|| {
+//!     Ok::<_, std::io::Error>(Client(BUILT.fetch_add(1, Ordering::Relaxed)))
+//! });
 //! let mine = clients.with(|client| client.0)?;
 //! assert_eq!(clients.with(|client| client.0)?, mine); // this thread's own, built once
 //!
@@ -23,7 +25,34 @@
 //! assert_ne!(clients.with(|client| client.0)?, mine);
 //! # Ok::<(), threadlocal::UseError<std::io::Error>>(())
 //! ```
-
+//!
+//! [`PerThread`] is for `Send` adapters that their owner may count, visit and collect;
+//! [`PerThreadLocal`] for adapters of any type, each of which never leaves its thread;
+//! [`PerThreadMap`] for one per thread and key. A worker's loop takes a handle ([`Local`],
+//! [`PinnedLocal`]), with which the look-up is done once. Adapters belong to a storage object, not to
+//! a type: two storages of one type share nothing.
+//!
+//! An adapter that must not leave its thread, and a handle that never may, are kept from it by the
+//! compiler:
+//!
+//! ```compile_fail,E0277
+//! # use {std::rc::Rc, threadlocal::PerThread};
+//! let storage = PerThread::new(|| Ok::<_, ()>(Rc::new(1))); // `PerThreadLocal` takes it
+//! ```
+//! ```compile_fail,E0277
+//! # use threadlocal::PerThread;
+//! let mut local = PerThread::new(|| Ok::<_, ()>(1)).local();
+//! std::thread::spawn(move || local.with(|_| ()));
+//! ```
+//! ```compile_fail,E0277
+//! # use threadlocal::PerThreadLocal;
+//! let mut local = PerThreadLocal::new(|| Ok::<_, ()>(1)).local();
+//! std::thread::spawn(move || local.with(|_| ()));
+//! ```
+//!
+#![doc = include_str!("../docs/guarantees.md")]
+//!
+#![doc = include_str!("../docs/from_thread_local.md")]
 #![forbid(unsafe_code)]
 
 mod builder;
@@ -49,3 +78,8 @@ pub use per_thread::PerThread;
 pub use per_thread_local::{PerThreadLocal, PinnedLocal};
 pub use per_thread_map::PerThreadMap;
 pub use table::{leave, sweep};
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
