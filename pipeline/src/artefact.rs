@@ -63,7 +63,7 @@ impl Artefact {
     }
 
     /// What is wrong with the file, reading all of it.
-    #[allow(dead_code)] // for `verify`
+    #[cfg_attr(not(feature = "cli"), allow(dead_code))]
     pub(crate) fn damaged(&self, run_dir: &Path) -> Option<String> {
         if let Some(missing) = self.missing(run_dir) {
             return Some(missing);

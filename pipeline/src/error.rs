@@ -25,6 +25,16 @@ pub enum RunError {
         /// The machine it runs on, if its name is known.
         host: Option<String>,
     },
+    /// There is no such run.
+    #[error("there is no run `{run}` in `{}`: {known}", root.display())]
+    NoSuchRun {
+        /// The run.
+        run: String,
+        /// Where it was looked for.
+        root: PathBuf,
+        /// Which runs there are, as a sentence.
+        known: String,
+    },
     /// The run's folder cannot be made or written.
     #[error(
         "cannot {doing} `{}`: {source}; give another `--root`, or make it writable",

@@ -19,7 +19,6 @@ use crate::run_record;
 pub(crate) struct Look {
     snapshot: Snapshot,
     run: String,
-    #[allow(dead_code)]
     run_dir: PathBuf,
     record: Option<RunRecord>,
     life: Life,
@@ -64,7 +63,6 @@ pub(crate) struct Named<T> {
     pub(crate) record: T,
 }
 
-#[allow(dead_code)] // what a command needs, not what all of them need
 impl Look {
     /// Looks at the run `run` in `root`.
     ///
@@ -74,10 +72,7 @@ impl Look {
         let run_dir = root.join(run.as_str());
         // Before the snapshot: a run that ends in between has then said so in it.
         let holder = lock::in_use(&run_dir);
-        let snapshot = checkpoint::read(root, run).map_err(|error| RunError::Checkpoint {
-            run: run.as_str().to_string(),
-            source: error.into(),
-        })?;
+        let snapshot = checkpoint::read(root, run).map_err(|error| refused(root, run, error))?;
         let run = run.as_str().to_string();
         let record: Option<RunRecord> = get(&snapshot, &run, run_record::NODE)?;
         let life = match (holder, record.as_ref().and_then(|record| record.ended.clone())) {
@@ -129,6 +124,20 @@ impl Look {
             entry(&mut stages, &call.stage).begun += 1;
         }
         Ok(stages)
+    }
+
+    /// The stage of that name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn stage<'s>(
+        stages: &'s [StageLook],
+        name: &str,
+    ) -> Result<&'s StageLook, RunError> {
+        stages.iter().find(|stage| stage.name == name).ok_or_else(|| {
+            let known: Vec<_> = stages.iter().map(|stage| format!("`{}`", stage.name)).collect();
+            RunError::UnknownStage { name: name.to_string(), known: known.join(", ") }
+        })
     }
 
     /// Calls that began and did not come back.
@@ -221,6 +230,20 @@ impl fmt::Display for Life {
             Life::Died => f.write_str("died; run it again to go on"),
         }
     }
+}
+
+/// The checkpoint's error, with the runs that there are if this is none of them.
+pub(crate) fn refused(root: &Path, run: &RunId, error: checkpoint::Error) -> RunError {
+    if !matches!(error, checkpoint::Error::NoSuchRun { .. }) {
+        return RunError::Checkpoint { run: run.as_str().to_string(), source: error.into() };
+    }
+    let runs = checkpoint::runs(root).unwrap_or_default();
+    let names: Vec<String> = runs.iter().map(|run| format!("`{}`", run.name)).collect();
+    let known = match &*names {
+        [] => "it holds none; `run` makes one, `--root` names another folder".to_string(),
+        names => format!("`--run` may be {}", names.join(", ")),
+    };
+    RunError::NoSuchRun { run: run.as_str().to_string(), root: root.to_path_buf(), known }
 }
 
 fn entry<'s>(stages: &'s mut Vec<StageLook>, name: &str) -> &'s mut StageLook {

@@ -33,14 +33,15 @@ impl RunLog {
                 wanted: pipeline.to_string(),
             });
         }
+        let (stages, fan_outs) = shape(graph, plan);
         let record = RunRecord {
             format: FORMAT,
             pipeline: pipeline.to_string(),
             pid: std::process::id(),
             began_ms: now_ms(),
             ended: None,
-            stages: plan.needed().map(|(id, _)| stage(graph, plan, id)).collect(),
-            fan_outs: fan_outs(plan),
+            stages,
+            fan_outs,
         };
         records.save(NODE, &record)?;
         Ok(RunLog(record))
@@ -79,6 +80,11 @@ impl RunLog {
         }
         Ok(report)
     }
+}
+
+/// The stages and fan-outs that are needed.
+pub(crate) fn shape(graph: &Graph, plan: &Plan) -> (Vec<StageRecord>, Vec<FanOutRecord>) {
+    (plan.needed().map(|(id, _)| stage(graph, plan, id)).collect(), fan_outs(plan))
 }
 
 fn stage(graph: &Graph, plan: &Plan, id: usize) -> StageRecord {

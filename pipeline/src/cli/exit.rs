@@ -1,6 +1,7 @@
 //! Exit codes, and the one place that prints an error.
 
 use std::fmt::Display;
+use std::io::{self, BufWriter, ErrorKind, StdoutLock};
 use std::process::ExitCode;
 
 use crate::error::RunError;
@@ -15,10 +16,48 @@ pub(super) const IN_USE: u8 = 75;
 /// As a shell says of what SIGINT ended.
 pub(super) const INTERRUPTED: u8 = 130;
 
-pub(super) fn of(error: &RunError) -> u8 {
+/// Why a command could not do what it was asked to.
+pub(super) enum Trouble {
+    Run(RunError),
+    /// Standard output took no more.
+    Output(io::Error),
+}
+
+impl From<RunError> for Trouble {
+    fn from(error: RunError) -> Self {
+        Trouble::Run(error)
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Trouble::Output(error)
+    }
+}
+
+impl Trouble {
+    /// Says it, once.
+    pub(super) fn complain(self, name: &str) -> ExitCode {
+        match self {
+            Trouble::Run(error) => complain(name, &error, of(&error)),
+            // Its reader has seen enough, as of `results | head`.
+            Trouble::Output(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Trouble::Output(error) => {
+                complain(name, &format!("cannot write to standard output: {error}"), ERROR)
+            }
+        }
+    }
+}
+
+/// Standard output, to be flushed when all is written. `println!` would panic where a reader leaves.
+pub(super) fn out() -> BufWriter<StdoutLock<'static>> {
+    BufWriter::new(io::stdout().lock())
+}
+
+fn of(error: &RunError) -> u8 {
     match error {
         RunError::InUse { .. } => IN_USE,
-        RunError::UnknownStage { .. } => USAGE,
+        RunError::UnknownStage { .. } | RunError::NoSuchRun { .. } => USAGE,
         _ => ERROR,
     }
 }

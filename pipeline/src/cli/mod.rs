@@ -26,34 +26,45 @@
 //! use, 130 interrupted.
 
 mod exit;
+mod export;
+mod failures;
+mod graph;
+mod human;
+mod results;
 mod run;
 mod signals;
 mod status;
+mod table;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use checkpoint::RunId;
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
 use crate::error::RunError;
 use crate::pipeline::Pipeline;
 use crate::report::Report;
 use crate::target::Target;
 
-type Outcome = Result<ExitCode, RunError>;
+type Outcome = Result<ExitCode, exit::Trouble>;
 
 /// The subcommands, and which run they are about. Flatten it into a parser:
 /// `#[command(flatten)] command: Command`. Without a subcommand it is `run`.
+#[derive(Clone, Debug)]
+pub struct Command(Parts);
+
+// No doc comments on what is flattened: clap would take them for the program's own description.
 #[derive(Args, Clone, Debug)]
-pub struct Command {
+struct Parts {
     #[command(flatten)]
     place: Place,
     #[command(subcommand)]
     what: Option<What>,
 }
 
-/// Which run.
+// Which run.
 #[derive(Args, Clone, Debug)]
 struct Place {
     /// Where runs are kept, each in a folder of its own
@@ -70,13 +81,23 @@ enum What {
     Run(run::Run),
     /// Show how far a run is, live or dead; takes no lock
     Status(status::Status),
+    /// Show what failed, why, and after how many attempts
+    Failures(failures::Failures),
+    /// Print what is recorded
+    Results(results::Results),
+    /// Check every byte of the checkpoint and of every artefact
+    Verify(verify::Verify),
+    /// Draw the stages, and how far each is
+    Graph(graph::Graph),
+    /// Print the run in another tool's format
+    Export(export::Export),
 }
 
 fn run_id(text: &str) -> Result<RunId, String> {
     RunId::new(text).map_err(|error| error.to_string())
 }
 
-/// A program that is nothing but a pipeline.
+/// Runs the pipeline; what is recorded does not run again. Or looks at a run, live or dead.
 #[derive(Parser)]
 struct Program {
     #[command(flatten)]
@@ -87,18 +108,38 @@ impl Command {
     /// Another default for `--run` than the pipeline's name.
     #[must_use]
     pub fn default_run(mut self, run: RunId) -> Self {
-        self.place.run.get_or_insert(run);
+        self.0.place.run.get_or_insert(run);
         self
     }
 
     /// Where runs are kept: `--root`.
     pub fn root(&self) -> &std::path::Path {
-        &self.place.root
+        &self.0.place.root
     }
 
     /// Whether this is `run`: whether anything will be called and made.
     pub fn is_run(&self) -> bool {
-        matches!(self.what, None | Some(What::Run(_)))
+        matches!(self.0.what, None | Some(What::Run(_)))
+    }
+}
+
+impl FromArgMatches for Command {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Parts::from_arg_matches(matches).map(Command)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+impl Args for Command {
+    fn augment_args(parser: clap::Command) -> clap::Command {
+        Parts::augment_args(parser)
+    }
+
+    fn augment_args_for_update(parser: clap::Command) -> clap::Command {
+        Parts::augment_args_for_update(parser)
     }
 }
 
@@ -139,21 +180,27 @@ impl Pipeline {
         finish: impl FnOnce(&Report<R::Output>) -> Result<(), Box<dyn std::error::Error>>,
     ) -> ExitCode {
         let name = self.name.clone();
-        let place = match command.place.run {
-            Some(_) => command.place,
+        let Parts { place, what } = command.0;
+        let place = match place.run {
+            Some(_) => place,
             None => match RunId::new(&name) {
-                Ok(run) => Place { run: Some(run), ..command.place },
+                Ok(run) => Place { run: Some(run), ..place },
                 Err(error) => return exit::complain(&name, &error, exit::USAGE),
             },
         };
-        let done = match command.what.unwrap_or_else(|| What::Run(run::Run::default())) {
+        let done = match what.unwrap_or_else(|| What::Run(run::Run::default())) {
             What::Run(run) => run.go(self, target, &place, finish),
             What::Status(status) => status.go(&place),
+            What::Failures(failures) => failures.go(&place),
+            What::Results(results) => results.go(&place),
+            What::Verify(verify) => verify.go(&place),
+            What::Graph(graph) => {
+                let wires = self.target(target.wires());
+                graph.go(&self, &wires, &place)
+            }
+            What::Export(export) => export.go(&place),
         };
-        match done {
-            Ok(code) => code,
-            Err(error) => exit::complain(&name, &error, exit::of(&error)),
-        }
+        done.unwrap_or_else(|trouble| trouble.complain(&name))
     }
 }
 
