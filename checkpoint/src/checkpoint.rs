@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::builder::{Builder, Durability, OpenReport};
 use crate::group::Group;
 use crate::journal::Journal;
-use crate::log::{Guard, Reply, Request, append_behind};
+use crate::log::{Guard, Place, Reply, Request, append_behind};
 use crate::run::Run;
 use crate::snapshot::{Entry, Snapshot, read_entry};
 use crate::value::to_json;
@@ -98,9 +98,6 @@ impl Checkpoint {
 
     /// Makes all changes of a batch, or none, also after a crash. An empty one changes nothing.
     ///
-    /// The batch is one record: reading one of its nodes reads and verifies all of it, until the
-    /// next compaction gives each node a record of its own.
-    ///
     /// # Errors
     /// As [`Checkpoint::save`].
     pub fn save_all(&self, batch: Batch) -> Result<Seq> {
@@ -112,14 +109,13 @@ impl Checkpoint {
         let first = first.clone();
         let now = self.inner.run.folder.now();
         let changes = batch.changes.iter().map(|(node, value)| (&**node, value.as_deref()));
-        let body = record::batch(&time::format(now), changes);
+        let mut starts = Vec::new();
+        let body = record::batch(&time::format(now), changes, |at| starts.push(at));
         self.check_size(&first, body.len())?;
-        let share = |node: &str, value: Vec<u8>| {
-            u32::try_from(value.len() + node.len() + 80).unwrap_or(u32::MAX)
-        };
+        let (mut starts, end) = (starts.into_iter(), body.len());
         let changes = batch.changes.into_iter().map(|(node, value)| {
-            let share = value.map(|value| share(&node, value));
-            (node, share)
+            let place = value.map(|json| Place::of(&json, end - starts.next().unwrap_or(end)));
+            (node, place)
         });
         self.written(Request {
             changes: changes.collect(),
@@ -310,7 +306,7 @@ impl Checkpoint {
             }
             None => record::remove(node, &when),
         };
-        let changes = vec![(node.into(), json.map(|_| 0))];
+        let changes = vec![(node.into(), json.map(|json| Place::of(json, json.len())))];
         Ok(Request { changes, body: Some(body), time: now, guard, durability })
     }
 

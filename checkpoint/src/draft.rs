@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use serde_json::value::RawValue;
-
-use crate::frame::{self, Body};
-use crate::index::{self, Index, Slot, Span};
+use crate::frame;
+use crate::index::{self, Index, Slot};
 use crate::run::View;
 use crate::scan::{LogFile, Part, Position, Scan};
 use crate::vfs::{Flush, Folder, LOG, uninterrupted, write_all};
@@ -63,29 +61,11 @@ impl<'f> Draft<'f> {
 
     /// Writes a state: every node as a record of its own, in the order of the old file.
     pub(crate) fn fold(&mut self, view: &View) -> Result<()> {
-        let mut spans: Vec<Span> = view.index.from("").map(|(_, slot)| slot.span).collect();
-        spans.sort_unstable_by_key(|span| span.offset);
-        spans.dedup();
-        for span in spans {
-            let line = view.log.bytes(span)?;
-            let record = line.strip_suffix(b"\n").and_then(|l| frame::parse(l, view.log.nonce));
-            let damaged =
-                || view.log.corrupt(&Position { offset: span.offset, ..view.end.clone() });
-            let record = record.ok_or_else(damaged)?;
-            let lives = |node: &str| view.index.get(node).is_some_and(|slot| slot.span == span);
-            match record.body {
-                Body::Put { node, time, value } if lives(&node) => {
-                    self.put(&node, time, value, record.seq, view.end.seq)?;
-                }
-                Body::Batch { time, changes } => {
-                    for (node, value) in changes {
-                        if let Some(value) = value.filter(|_| lives(&node)) {
-                            self.put(&node, time, value, record.seq, view.end.seq)?;
-                        }
-                    }
-                }
-                _ => return Err(damaged()),
-            }
+        let mut nodes: Vec<(&str, Slot)> = view.index.from("").collect();
+        nodes.sort_unstable_by_key(|(_, slot)| slot.offset);
+        for (node, slot) in nodes {
+            let found = view.log.find(slot)?;
+            self.put(node, found.updated_at, &found.json, slot.seq, view.end.seq)?;
         }
         self.base(view.end.seq, view.updated_at)
     }
@@ -94,14 +74,22 @@ impl<'f> Draft<'f> {
     pub(crate) fn put(
         &mut self,
         node: &str,
-        time: &str,
-        value: &RawValue,
+        time: SystemTime,
+        json: &str,
         seq: u64,
         durable: u64,
     ) -> Result<()> {
-        let body = record::put(node, time, value.get().as_bytes());
-        let span = self.seal(seq, durable, &body)?;
-        self.index.apply(node, Some(Slot { span, share: span.len, seq }));
+        let body = record::put(node, &time::format(time), json.as_bytes());
+        self.seal(seq, durable, &body)?;
+        let slot = Slot {
+            // Behind it come only the bracket and the newline.
+            offset: self.at.offset - json.len() as u64 - 2,
+            len: u32::try_from(json.len()).unwrap_or(u32::MAX),
+            sum: crc32c::crc32c(json.as_bytes()),
+            seq,
+            time: time::to_nanos(time),
+        };
+        self.index.apply(node, Some(slot));
         Ok(())
     }
 
@@ -118,12 +106,16 @@ impl<'f> Draft<'f> {
     /// Copies the records after `from` of the old file, up to `to`.
     pub(crate) fn follow(&mut self, old: &LogFile, from: &Position, to: &Position) -> Result<()> {
         let mut scan = Scan::new(old, from.clone(), to.offset);
-        while let Some((span, record)) = scan.next()? {
-            let line = old.bytes(span)?;
-            let body = frame::body_of(line.strip_suffix(b"\n").unwrap_or(&line));
-            let copy = self.seal(record.seq, to.seq, body)?;
+        while let Some((span, line, record)) = scan.next()? {
+            let body = frame::body_of(line.strip_suffix(b"\n").unwrap_or(line));
+            self.seal(record.seq, to.seq, body)?;
+            // The head may have grown; the distance to the end is the same.
+            let (old_end, end) = (span.offset + u64::from(span.len), self.at.offset);
             let index = &mut self.index;
-            index::changes(&record, copy, |node, slot| index.apply(node, slot));
+            index::changes(&record, span, line, |node, slot| {
+                let moved = |slot: Slot| Slot { offset: end - (old_end - slot.offset), ..slot };
+                index.apply(node, slot.map(moved));
+            });
             self.updated_at = record.body.time().and_then(time::parse);
         }
         if scan.position().offset == to.offset { Ok(()) } else { Err(old.corrupt(scan.position())) }
@@ -154,7 +146,7 @@ impl<'f> Draft<'f> {
         })
     }
 
-    fn seal(&mut self, seq: u64, durable: u64, body: &[u8]) -> Result<Span> {
+    fn seal(&mut self, seq: u64, durable: u64, body: &[u8]) -> Result<()> {
         let start = self.buffer.len();
         let prev = self.at.crc;
         let crc = frame::seal(&mut self.buffer, self.log.nonce, prev, seq, durable, body);
@@ -172,14 +164,13 @@ impl<'f> Draft<'f> {
                 self.at.seq = seq;
             }
         }
-        let span = Span { offset: self.at.offset, len: u32::try_from(len).unwrap_or(u32::MAX) };
         self.at.offset += len as u64;
         self.at.crc = crc;
         self.at.durable = self.at.durable.max(durable);
         if self.buffer.len() >= CHUNK {
             self.write()?;
         }
-        Ok(span)
+        Ok(())
     }
 
     fn write(&mut self) -> Result<()> {

@@ -60,7 +60,7 @@ pub use read::{Verified, read, verify};
 pub use runs::{RunInfo, delete, runs};
 pub use salvage::{Salvaged, salvage};
 pub use seq::Seq;
-pub use snapshot::{Entry, Snapshot};
+pub use snapshot::{Entry, Names, Snapshot};
 
 /// What the models drive: not part of the promise.
 #[doc(hidden)]

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::group::{Appended, Held};
-use crate::index::{Change, Slot, Span};
+use crate::index::{Change, Slot};
 use crate::left_out::{Check, left_out};
 use crate::run::{Run, Tail};
 use crate::scan::Position;
 use crate::vfs::{Flush, uninterrupted, write_all};
-use crate::{Durability, Error, Result, Seq, compact, frame, recover};
+use crate::{Durability, Error, Result, Seq, compact, frame, recover, time};
 
 /// What a caller wants of the log.
 #[derive(Debug)]
 pub(crate) struct Request {
-    pub(crate) changes: Vec<(Box<str>, Share)>,
+    pub(crate) changes: Vec<(Box<str>, Option<Place>)>,
     /// The record's body; `None` if only the guard's answer is wanted.
     pub(crate) body: Option<Vec<u8>>,
     pub(crate) time: SystemTime,
@@ -24,8 +24,22 @@ pub(crate) struct Request {
     pub(crate) durability: Durability,
 }
 
-/// What a change adds to the live bytes; `None` removes.
-pub(crate) type Share = Option<u32>;
+/// A value within the body of its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Bytes from the value's start to the body's end.
+    pub(crate) to_end: usize,
+    pub(crate) len: u32,
+    /// Its CRC-32C.
+    pub(crate) sum: u32,
+}
+
+impl Place {
+    pub(crate) fn of(json: &[u8], to_end: usize) -> Self {
+        let len = u32::try_from(json.len()).unwrap_or(u32::MAX);
+        Self { to_end, len, sum: crc32c::crc32c(json) }
+    }
+}
 
 /// What must hold of the request's first node, or nothing is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,8 +229,8 @@ fn frame_group(run: &Run, tail: &Tail, group: Vec<Request>) -> Framed {
             Some(body) if holds => {
                 framed.add(tail, body, &request.changes, request.time);
                 framed.hurried |= request.durability == Durability::Process;
-                for (node, share) in request.changes {
-                    changed.insert(node, share.map(|_| framed.end.seq));
+                for (node, place) in request.changes {
+                    changed.insert(node, place.map(|_| framed.end.seq));
                 }
                 Reply::Done(Seq(framed.end.seq))
             }
@@ -248,19 +262,27 @@ impl Framed {
         }
     }
 
-    fn add(&mut self, tail: &Tail, body: &[u8], changes: &[(Box<str>, Share)], time: SystemTime) {
+    fn add(
+        &mut self,
+        tail: &Tail,
+        body: &[u8],
+        changes: &[(Box<str>, Option<Place>)],
+        time: SystemTime,
+    ) {
         let before = self.bytes.len();
         let seq = self.end.seq + 1;
         let (nonce, durable) = (tail.log.nonce, tail.durable);
         let crc = frame::seal(&mut self.bytes, nonce, self.end.crc, seq, durable, body);
         let len = self.bytes.len() - before;
-        // Bodies are limited to what fits when they are built.
-        let span = Span { offset: self.end.offset, len: u32::try_from(len).unwrap_or(u32::MAX) };
-        let single = changes.len() == 1;
-        for (node, share) in changes {
-            let slot = share.map(|share| {
-                let share = if single { span.len } else { share };
-                Slot { span, share, seq }
+        // Behind the body come the bracket and the newline.
+        let body_end = self.end.offset + len as u64 - 2;
+        for (node, place) in changes {
+            let slot = place.map(|place| Slot {
+                offset: body_end - place.to_end as u64,
+                len: place.len,
+                sum: place.sum,
+                seq,
+                time: time::to_nanos(time),
             });
             self.changes.push((node.clone(), slot));
         }

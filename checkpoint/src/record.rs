@@ -30,10 +30,11 @@ pub(crate) fn remove(node: &str, time: &str) -> Vec<u8> {
     body
 }
 
-/// `"batch",time,[["put",node,value],["remove",node],…]`.
+/// `"batch",time,[["put",node,value],["remove",node],…]`; calls `at` with where each value begins.
 pub(crate) fn batch<'a>(
     time: &str,
     changes: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+    mut at: impl FnMut(usize),
 ) -> Vec<u8> {
     let mut body = format!("\"batch\",\"{time}\",[").into_bytes();
     for (index, (node, value)) in changes.enumerate() {
@@ -42,6 +43,7 @@ pub(crate) fn batch<'a>(
         string(&mut body, node);
         if let Some(value) = value {
             body.push(b',');
+            at(body.len());
             body.extend_from_slice(value);
         }
         body.push(b']');
@@ -89,7 +91,7 @@ mod tests {
         let removed = line(9, &remove("a", TIME));
         assert!(matches!(parse(&removed, 9).unwrap().body, Body::Remove { .. }));
         let changes = [("a", Some(&b"1"[..])), ("b", None)];
-        let many = line(9, &batch(TIME, changes.into_iter()));
+        let many = line(9, &batch(TIME, changes.into_iter(), drop));
         let Body::Batch { changes, .. } = parse(&many, 9).unwrap().body else { panic!() };
         assert_eq!((changes.len(), changes[1].1.is_none()), (2, true));
         let based = line(9, &base(3, 4, TIME));

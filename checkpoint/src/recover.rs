@@ -70,9 +70,9 @@ pub(crate) fn read_whole(log: &LogFile, start: Position) -> Result<Whole> {
     // Ends of records that nothing vouches for yet.
     let mut unproven: VecDeque<(u64, u64)> = VecDeque::new();
     let mut scan = Scan::new(log, start, log.len()?);
-    while let Some((span, record)) = scan.next()? {
+    while let Some((span, line, record)) = scan.next()? {
         records += 1;
-        index::changes(&record, span, |node, slot| index.apply(node, slot));
+        index::changes(&record, span, line, |node, slot| index.apply(node, slot));
         last_time.clear();
         last_time.push_str(record.body.time().unwrap_or_default());
         let end = span.offset + u64::from(span.len);
@@ -188,8 +188,8 @@ fn follow(run: &Run, tail: &mut Tail) -> Result<bool> {
     }
     let log = Arc::clone(&tail.log);
     let mut scan = Scan::new(&log, tail.end.clone(), len);
-    while let Some((span, record)) = scan.next()? {
-        index::changes(&record, span, |node, slot| tail.pending.push((node.into(), slot)));
+    while let Some((span, line, record)) = scan.next()? {
+        index::changes(&record, span, line, |node, slot| tail.pending.push((node.into(), slot)));
         tail.updated_at = record.body.time().and_then(time::parse);
     }
     tail.end = scan.position().clone();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::time::SystemTime;
 
 use serde_json::value::RawValue;
 
@@ -86,7 +87,8 @@ pub(crate) fn salvage_in(folder: &dyn Folder, run: &RunId) -> Result<Salvaged> {
     }
     let mut draft = Draft::begin(folder, run, true)?;
     for (node, (seq, time, value)) in kept.nodes {
-        draft.put(&node, time, value, seq, 0)?;
+        let time = time::parse(time).unwrap_or(SystemTime::UNIX_EPOCH);
+        draft.put(&node, time, value.get(), seq, 0)?;
     }
     draft.base(kept.seq, kept.updated_at.and_then(time::parse))?;
     let aside = folder.keep_log_aside().map_err(Error::io("keep aside", &path))?;

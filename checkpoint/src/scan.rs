@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use serde_json::value::RawValue;
-
 use crate::frame::{self, Body, FORMAT, Record};
 use crate::index::{Slot, Span};
 use crate::left_out::{Check, left_out};
@@ -48,7 +46,7 @@ pub(crate) enum Part {
 /// What a node's line says.
 #[derive(Debug)]
 pub(crate) struct Found {
-    pub(crate) value: Box<RawValue>,
+    pub(crate) json: String,
     pub(crate) updated_at: SystemTime,
     pub(crate) seq: Seq,
 }
@@ -100,30 +98,22 @@ impl LogFile {
         corrupt_at(&self.path, at.offset, at.seq)
     }
 
-    /// The bytes of a line, its newline included.
-    pub(crate) fn bytes(&self, span: Span) -> Result<Vec<u8>> {
-        let mut line = vec![0; span.len as usize];
-        let read = read_full(&*self.file, &mut line, span.offset).map_err(self.failed("read"))?;
-        line.truncate(read);
-        Ok(line)
+    /// `len` bytes from `offset` on, or fewer at the end.
+    pub(crate) fn bytes(&self, offset: u64, len: u32) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; len as usize];
+        let read = read_full(&*self.file, &mut bytes, offset).map_err(self.failed("read"))?;
+        bytes.truncate(read);
+        Ok(bytes)
     }
 
     /// Reads one node's value back and verifies it.
-    pub(crate) fn find(&self, node: &str, slot: Slot) -> Result<Found> {
-        let line = self.bytes(slot.span)?;
-        let found = line.strip_suffix(b"\n").and_then(|line| {
-            let record = frame::parse(line, self.nonce)?;
-            let updated_at = time::parse(record.body.time()?)?;
-            let value = match record.body {
-                Body::Put { node: named, value, .. } if named == node => value,
-                Body::Batch { changes, .. } => {
-                    changes.into_iter().rev().find(|(named, _)| named == node)?.1?
-                }
-                _ => return None,
-            };
-            Some(Found { value: value.to_owned(), updated_at, seq: Seq(record.seq) })
-        });
-        found.ok_or_else(|| corrupt_at(&self.path, slot.span.offset, slot.seq.saturating_sub(1)))
+    pub(crate) fn find(&self, slot: Slot) -> Result<Found> {
+        let bytes = self.bytes(slot.offset, slot.len)?;
+        let whole = bytes.len() == slot.len as usize && crc32c::crc32c(&bytes) == slot.sum;
+        let json = String::from_utf8(bytes).ok().filter(|_| whole);
+        let damaged = || corrupt_at(&self.path, slot.offset, slot.seq.saturating_sub(1));
+        let json = json.ok_or_else(damaged)?;
+        Ok(Found { json, updated_at: time::from_nanos(slot.time), seq: Seq(slot.seq) })
     }
 }
 
@@ -147,8 +137,8 @@ impl<'f> Scan<'f> {
         Self { log, limit, at, buffer: Vec::new(), start: 0 }
     }
 
-    /// The next record, or `None` at the end and at the first bad byte.
-    pub(crate) fn next(&mut self) -> Result<Option<(Span, Record<'_>)>> {
+    /// The next record with its line, or `None` at the end and at the first bad byte.
+    pub(crate) fn next(&mut self) -> Result<Option<(Span, &[u8], Record<'_>)>> {
         let Some(len) = self.line_len()? else { return Ok(None) };
         let line = &self.buffer[self.start..self.start + len];
         let Some(record) = frame::parse(&line[..len - 1], self.log.nonce) else {
@@ -160,7 +150,7 @@ impl<'f> Scan<'f> {
             return Ok(None);
         }
         self.start += len;
-        Ok(Some((span, record)))
+        Ok(Some((span, line, record)))
     }
 
     /// The end of the last record that verified.

@@ -48,8 +48,8 @@ impl Snapshot {
     }
 
     /// The names of all nodes, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.index.from("").map(|(node, _)| node)
+    pub fn iter(&self) -> Names<'_> {
+        Names(Box::new(self.index.from("").map(|(node, _)| node)))
     }
 
     /// The names that begin with `prefix`, in order.
@@ -89,6 +89,32 @@ impl Snapshot {
     }
 }
 
+impl<'a> IntoIterator for &'a Snapshot {
+    type Item = &'a str;
+    type IntoIter = Names<'a>;
+
+    fn into_iter(self) -> Names<'a> {
+        self.iter()
+    }
+}
+
+/// The names of a snapshot's nodes, in order.
+pub struct Names<'a>(Box<dyn Iterator<Item = &'a str> + Send + Sync + 'a>);
+
+impl<'a> Iterator for Names<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        self.0.next()
+    }
+}
+
+impl fmt::Debug for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Names")
+    }
+}
+
 /// Reads and verifies what a slot points to.
 pub(crate) fn read_entry<T: DeserializeOwned>(
     log: &LogFile,
@@ -96,8 +122,8 @@ pub(crate) fn read_entry<T: DeserializeOwned>(
     slot: Option<Slot>,
 ) -> Result<Option<Entry<T>>> {
     let Some(slot) = slot else { return Ok(None) };
-    let found = log.find(node, slot)?;
-    let value = value::from_json(node, found.value.get())?;
+    let found = log.find(slot)?;
+    let value = value::from_json(node, &found.json)?;
     Ok(Some(Entry { value, updated_at: found.updated_at, seq: found.seq }))
 }
 
@@ -126,8 +152,8 @@ impl Serialize for Snapshot {
 struct Nodes<'a>(&'a Snapshot);
 
 #[derive(Serialize)]
-struct Node {
-    value: Box<serde_json::value::RawValue>,
+struct Node<'a> {
+    value: &'a serde_json::value::RawValue,
     updated_at: String,
 }
 
@@ -135,9 +161,10 @@ impl Serialize for Nodes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (name, slot) in self.0.index.from("") {
-            let found = self.0.log.find(name, slot).map_err(S::Error::custom)?;
+            let found = self.0.log.find(slot).map_err(S::Error::custom)?;
             let updated_at = time::format(found.updated_at);
-            map.serialize_entry(name, &Node { value: found.value, updated_at })?;
+            let value = serde_json::from_str(&found.json).map_err(S::Error::custom)?;
+            map.serialize_entry(name, &Node { value, updated_at })?;
         }
         map.end()
     }

@@ -1,6 +1,6 @@
 //! Times as the log writes them: UTC, RFC 3339.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
@@ -17,6 +17,22 @@ pub(crate) fn parse(text: &str) -> Option<SystemTime> {
     SystemTime::try_from(text.parse::<Timestamp>().ok()?).ok()
 }
 
+/// Nanoseconds since 1970, clamped to the years 1677 to 2262.
+pub(crate) fn to_nanos(time: SystemTime) -> i64 {
+    let (after, span) = match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(span) => (true, span),
+        Err(before) => (false, before.duration()),
+    };
+    let nanos = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+    if after { nanos } else { -nanos }
+}
+
+/// The time that [`to_nanos`] came from.
+pub(crate) fn from_nanos(nanos: i64) -> SystemTime {
+    let span = Duration::from_nanos(nanos.unsigned_abs());
+    if nanos < 0 { SystemTime::UNIX_EPOCH - span } else { SystemTime::UNIX_EPOCH + span }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, SystemTime};
@@ -28,5 +44,8 @@ mod tests {
         assert_eq!(text, "2026-11-24T22:43:00.123456789Z");
         assert_eq!(super::parse(&text), Some(time));
         assert_eq!(super::parse("yesterday"), None);
+        for time in [time, SystemTime::UNIX_EPOCH - Duration::new(3, 7)] {
+            assert_eq!(super::from_nanos(super::to_nanos(time)), time);
+        }
     }
 }

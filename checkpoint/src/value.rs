@@ -5,6 +5,9 @@ use serde::Serialize;
 use crate::finite::check_finite;
 use crate::{Error, Result};
 
+/// `serde_json` reads no deeper than this.
+const DEPTH_MAX: usize = 127;
+
 /// The compact JSON of `value`, without a newline.
 pub(crate) fn to_json<T: Serialize + ?Sized>(node: &str, value: &T) -> Result<Vec<u8>> {
     let refused = |source: Box<dyn std::error::Error + Send + Sync>| Error::Type {
@@ -17,12 +20,36 @@ pub(crate) fn to_json<T: Serialize + ?Sized>(node: &str, value: &T) -> Result<Ve
     if memchr::memmem::find(&json, b"null").is_some() {
         check_finite(value).map_err(|error| refused(error.into()))?;
     }
+    if json.len() > 2 * DEPTH_MAX && depth(&json) > DEPTH_MAX {
+        let what = format!("it is nested deeper than {DEPTH_MAX} levels and would not read back");
+        return Err(refused(what.into()));
+    }
     // A raw value keeps its own layout. Inside of strings a newline is always escaped, so these
     // stand between tokens.
     if memchr::memchr(b'\n', &json).is_some() {
         json.retain(|byte| *byte != b'\n');
     }
     Ok(json)
+}
+
+/// How deep brackets go, outside of strings.
+fn depth(json: &[u8]) -> usize {
+    let (mut now, mut most, mut text, mut escaped) = (0_usize, 0, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => text = !text,
+            _ if text => {}
+            b'[' | b'{' => {
+                now += 1;
+                most = most.max(now);
+            }
+            b']' | b'}' => now = now.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
 }
 
 /// The value of type `T` that `json` is.

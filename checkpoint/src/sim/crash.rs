@@ -116,6 +116,8 @@ fn faulty(
         }
         tried.faults += faults;
         world.inner().plan = None;
+        let last = world.inner().trace.as_ref().and_then(|trace| trace.last().cloned());
+        let last: Vec<_> = last.into_iter().collect();
         // Whoever comes next without a crash finds what was said, and can go on.
         let mut players = Players::new(&world, seed + 1);
         for step in [Step::Save(0), Step::Update(1), Step::Refresh(0)] {
@@ -123,7 +125,9 @@ fn faulty(
         }
         let trace = world.inner().trace.take().unwrap_or_default();
         let some: Vec<_> = (0..6).map(|_| trace[random.below(trace.len())].clone()).collect();
-        crash_in(&some, 2, seed, 0, tried, random).map_err(|e| format!("{e}\n  call {at}"))?;
+        crash_in(&last, 6, seed, 0, tried, random)
+            .and_then(|()| crash_in(&some, 2, seed, 0, tried, random))
+            .map_err(|e| format!("{e}\n  call {at}"))?;
     }
     Ok(())
 }

@@ -8,7 +8,6 @@ use super::world::World;
 use crate::builder::{Options, open_in};
 use crate::group::{Appended, Held as _, Sink as _};
 use crate::log::{Guard, Reply};
-use crate::scan::LogFile;
 use crate::{Batch, Checkpoint, Durability, Error, Result, RunId, Saved, Seq, Snapshot};
 
 /// One call of one process.
@@ -93,6 +92,7 @@ impl Players {
         let Some((handle, process)) = self.handles[of].clone() else { return Ok(()) };
         let before = handle.snapshot().seq();
         let failed = self.call(step, &handle, process)?;
+        self.world.mark();
         if handle.snapshot().seq() < before {
             return Err(format!("{step:?}: the view went back"));
         }
@@ -300,15 +300,11 @@ fn to_usize(seq: Seq) -> usize {
 
 /// A snapshot as text.
 pub(super) fn nodes(snapshot: &Snapshot) -> Result<Nodes, String> {
-    read_nodes(&snapshot.log, snapshot)
-}
-
-fn read_nodes(log: &LogFile, snapshot: &Snapshot) -> Result<Nodes, String> {
     let slots = snapshot.index.from("");
     slots
         .map(|(name, slot)| {
-            let found = log.find(name, slot).map_err(|error| error.to_string())?;
-            Ok((name.to_owned(), found.value.get().to_owned()))
+            let found = snapshot.log.find(slot).map_err(|error| error.to_string())?;
+            Ok((name.to_owned(), found.json))
         })
         .collect()
 }

@@ -167,6 +167,11 @@ impl World {
         }
     }
 
+    /// The promises have changed, if the disk has not: that is a moment, too.
+    pub(super) fn mark(&self) {
+        self.change(|_| ());
+    }
+
     /// Makes a change and records what the disk and the promises are then.
     fn change<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
         let inner = &mut *self.inner();
