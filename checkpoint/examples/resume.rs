@@ -19,8 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The same for all workers and all restarts: the first one chooses.
     let seed = match checkpoint.save_once("seed", &std::process::id())? {
         Saved::Existing(entry) => entry.value,
-        // `Inserted`: this process was first.
-        _ => std::process::id(),
+        Saved::Inserted(_) => std::process::id(),
     };
     println!("seed {seed}, {} nodes so far", checkpoint.load()?.len());
     std::thread::scope(|scope| {

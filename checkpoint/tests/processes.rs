@@ -279,7 +279,7 @@ fn a_handle_does_not_work_in_a_forked_child() {
         let forked = matches!(checkpoint.get::<i32>("a"), Err(Error::Forked { .. }))
             && matches!(checkpoint.refresh(), Err(Error::Forked { .. }));
         // SAFETY: ends the child at once, without the parent's exit handlers.
-        unsafe { libc::_exit(if forked { 0 } else { 1 }) };
+        unsafe { libc::_exit(i32::from(!forked)) };
     }
     let mut status = 0;
     // SAFETY: `child` is our own child, `status` outlives the call.

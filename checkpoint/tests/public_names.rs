@@ -9,12 +9,13 @@ use checkpoint::{
 };
 
 fn is_shared<T: Send + Sync>() {}
+fn is_cloned<T: Clone>() {}
+type Step = fn(Option<u8>) -> Option<u8>;
 
 #[test]
 fn all_can_be_shared_between_threads() {
     is_shared::<(Checkpoint, Builder, Batch, Durability, Entry<u8>, Saved<u8>, Seq, RunId)>();
     is_shared::<(Snapshot, OpenReport, RunInfo, Verified, Salvaged, Error)>();
-    fn is_cloned<T: Clone>() {}
     is_cloned::<Checkpoint>();
     is_cloned::<Snapshot>();
 }
@@ -32,7 +33,7 @@ fn the_handle_has_its_calls() {
     let _: fn(&Checkpoint, &str, &str, Durability) -> Result<Seq> = Checkpoint::save_with::<str>;
     let _: fn(&Checkpoint, Batch) -> Result<Seq> = Checkpoint::save_all;
     let _: fn(&Checkpoint, &str, &u8) -> Result<Saved<u8>> = Checkpoint::save_once::<u8>;
-    let _: fn(&Checkpoint, &str, fn(Option<u8>) -> Option<u8>) -> Result<Seq> = Checkpoint::update;
+    let _: fn(&Checkpoint, &str, Step) -> Result<Seq> = Checkpoint::update;
     let _: fn(&Checkpoint, &str) -> Result<bool> = Checkpoint::remove;
     let _: fn(&Checkpoint, &str) -> Result<Option<Entry<u8>>> = Checkpoint::get::<u8>;
     let _: fn(&Checkpoint, &str) -> bool = Checkpoint::contains;
