@@ -47,13 +47,22 @@ impl Limit {
         i128::from(permits) * i128::from(self.period_ns)
     }
 
-    /// What `nanos` earn, saturating.
+    /// A level after `nanos` of earning, at most a full burst.
     #[inline]
-    fn earned(&self, nanos: u128) -> i128 {
-        let parts = match u64::try_from(nanos) {
-            Ok(nanos) => Some(u128::from(nanos) * u128::from(self.amount)),
-            Err(_) => nanos.checked_mul(u128::from(self.amount)),
+    fn risen(&self, level: i128, nanos: u128) -> i128 {
+        let full = self.parts(self.burst);
+        let level = match u64::try_from(nanos) {
+            // Below 2¹¹⁹ + 2⁶⁴ · 2⁵⁵.
+            Ok(nanos) => level + i128::from(nanos) * i128::from(self.amount),
+            Err(_) => level.saturating_add(self.earned_in_ages(nanos)),
         };
+        level.min(full)
+    }
+
+    /// What more than 584 years earn, saturating.
+    #[cold]
+    fn earned_in_ages(&self, nanos: u128) -> i128 {
+        let parts = nanos.checked_mul(u128::from(self.amount));
         parts.and_then(|parts| i128::try_from(parts).ok()).unwrap_or(i128::MAX)
     }
 }
@@ -92,8 +101,7 @@ impl Bucket {
     fn credit(&mut self, from: Moment, to: Moment) {
         let nanos = to.nanos_since(from.max(self.paused_until));
         if nanos != 0 {
-            let level = self.level.saturating_add(self.limit.earned(nanos));
-            self.level = level.min(self.limit.parts(self.limit.burst));
+            self.level = self.limit.risen(self.level, nanos);
         }
     }
 
@@ -110,7 +118,8 @@ impl Bucket {
         start.after(missing.unsigned_abs().div_ceil(u128::from(self.limit.amount)))
     }
 
-    fn take(&mut self, cost: u64) {
+    /// Charges a cost that may not be covered.
+    fn charge(&mut self, cost: u64) {
         self.level = self.level.saturating_sub(self.limit.parts(cost)).max(DEEPEST);
     }
 
@@ -203,10 +212,12 @@ impl<const N: usize> Levels<N> {
         (0..N).find(|&index| amounts[index] > self.buckets[index].limit.burst)
     }
 
+    /// Charges a cost that is covered.
     #[inline]
     pub(crate) fn take(&mut self, cost: Cost<N>) {
         for (bucket, amount) in self.buckets.iter_mut().zip(cost.amounts()) {
-            bucket.take(amount);
+            // Saturates only in forecasts of lines that end after the end of time.
+            bucket.level = bucket.level.saturating_sub(bucket.limit.parts(amount));
         }
     }
 
@@ -215,7 +226,7 @@ impl<const N: usize> Levels<N> {
         let amounts = charged.amounts().into_iter().zip(actual.amounts());
         for (bucket, (charged, actual)) in self.buckets.iter_mut().zip(amounts) {
             if actual > charged {
-                bucket.take(actual - charged);
+                bucket.charge(actual - charged);
             } else if !mutant("refund-lost") {
                 bucket.give_back(charged - actual);
             }

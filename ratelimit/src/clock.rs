@@ -1,7 +1,7 @@
 //! Where a limiter's time comes from.
 
-use crate::Parker;
 use crate::sync::Arc;
+use crate::{Parker, moment::Moment};
 use std::{
     fmt,
     time::{Duration, Instant},
@@ -87,6 +87,11 @@ impl QuantaClock {
         let clock = quanta::Clock::new();
         Self { zero: clock.raw(), clock }
     }
+
+    #[inline]
+    fn nanos(&self) -> u64 {
+        self.clock.delta_as_nanos(self.zero, self.clock.raw())
+    }
 }
 
 #[cfg(feature = "quanta")]
@@ -100,7 +105,7 @@ impl Default for QuantaClock {
 impl Clock for QuantaClock {
     #[inline]
     fn now(&self) -> Duration {
-        Duration::from_nanos(self.clock.delta_as_nanos(self.zero, self.clock.raw()))
+        Duration::from_nanos(self.nanos())
     }
 }
 
@@ -115,12 +120,13 @@ pub(crate) enum Time {
 
 impl Time {
     #[inline]
-    pub(crate) fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Moment {
         match self {
-            Self::Monotonic(clock) => clock.now(),
+            Self::Monotonic(clock) => Moment::from_clock(clock.now()),
+            // Without the detour over seconds, which costs as much as the rest of the fast path.
             #[cfg(feature = "quanta")]
-            Self::Quanta(clock) => clock.now(),
-            Self::Other(clock) => clock.now(),
+            Self::Quanta(clock) => Moment::ZERO.after(clock.nanos().into()),
+            Self::Other(clock) => Moment::from_clock(clock.now()),
         }
     }
 

@@ -33,7 +33,8 @@ pub(crate) struct Patience<'a> {
 impl Patience<'_> {
     pub(crate) const ENDLESS: Self = Self { deadline: Moment::NEVER, cancel: None };
 
-    fn is_cancelled(&self) -> bool {
+    #[inline]
+    pub(crate) fn is_cancelled(&self) -> bool {
         self.cancel.is_some_and(Cancel::is_cancelled)
     }
 }
@@ -58,7 +59,7 @@ impl<const N: usize> Core<N> {
         full: bool,
         held_max: Option<usize>,
     ) -> Self {
-        let now = Moment::from_clock(time.now());
+        let now = time.now();
         let levels = Levels::new(now, limits.map(|limit| Bucket::new(limit, full)));
         Self {
             time,
@@ -82,13 +83,17 @@ impl<const N: usize> Core<N> {
         UnknownLimit { name: name.to_owned(), known }
     }
 
+    #[inline]
     pub(crate) fn now(&self) -> Moment {
-        Moment::from_clock(self.time.now())
+        self.time.now()
     }
 
-    /// A permit, if it is there and nobody waits. One lock, no allocation.
+    /// Takes the cost, if it is there and nobody waits, and tells when. One lock, no allocation.
+    ///
+    /// The instant alone goes back, in registers: handing a whole grant up the callers copied it
+    /// twice, which cost as much as the lock.
     #[inline]
-    pub(crate) fn take_now(&self, cost: Cost<N>) -> Option<Grant<N>> {
+    pub(crate) fn take_now(&self, cost: Cost<N>) -> Option<Moment> {
         let now = self.now();
         let mut front = self.front.lock();
         if front.waiting {
@@ -111,22 +116,16 @@ impl<const N: usize> Core<N> {
         } else {
             front.take(cost);
         }
-        Some(Grant { cost, at, joined: at })
+        Some(at)
     }
 
     /// A permit, waited for if need be.
-    #[inline]
-    pub(crate) fn acquire(
+    #[cold]
+    pub(crate) fn take_in_line(
         &self,
         cost: Cost<N>,
         patience: Patience<'_>,
     ) -> Result<Grant<N>, AcquireError> {
-        if patience.is_cancelled() {
-            return Err(AcquireError::Cancelled);
-        }
-        if let Some(grant) = self.take_now(cost) {
-            return Ok(grant);
-        }
         match self.join(cost, patience.deadline)? {
             Joined::Granted(grant) => Ok(grant),
             Joined::Waiting(place) => self.wait(place, patience),
@@ -134,10 +133,8 @@ impl<const N: usize> Core<N> {
     }
 
     /// A permit now, or when it will be there.
-    pub(crate) fn try_take(&self, cost: Cost<N>) -> Result<Grant<N>, NotYet> {
-        if let Some(grant) = self.take_now(cost) {
-            return Ok(grant);
-        }
+    #[cold]
+    pub(crate) fn take_or_tell(&self, cost: Cost<N>) -> Result<Grant<N>, NotYet> {
         self.enter(|line, front| {
             if let Some(limit) = front.levels.never(cost) {
                 front.tally.refused(Some(limit));
@@ -148,7 +145,7 @@ impl<const N: usize> Core<N> {
             let now = front.levels.at();
             if line.is_empty() && ready <= now && front.has_place() {
                 front.take(cost);
-                return Ok(Grant { cost, at: now, joined: now });
+                return Ok(Grant::at_once(cost, now));
             }
             let limit = self.culprit(front, ready, slowest);
             Err(NotYet { retry_after: ready.since(now), limit })
@@ -176,7 +173,7 @@ impl<const N: usize> Core<N> {
             let now = front.levels.at();
             if line.is_empty() && ready <= now && front.has_place() {
                 front.take(cost);
-                return Ok(Joined::Granted(Grant { cost, at: now, joined: now }));
+                return Ok(Joined::Granted(Grant::at_once(cost, now)));
             }
             if ready > deadline {
                 let limit = self.culprit(front, ready, slowest);

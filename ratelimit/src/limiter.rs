@@ -1,6 +1,7 @@
 //! The limiter: what callers call.
 
 use crate::core::{Core, Joined, Patience};
+use crate::line::Grant;
 use crate::moment::Moment;
 use crate::sync::Arc;
 use crate::{
@@ -43,6 +44,7 @@ impl<const N: usize> RateLimiter<N> {
     ///
     /// # Errors
     /// [`AcquireError::ExceedsBurst`], at once, if the cost is above a limit's burst.
+    #[inline]
     pub fn acquire(&self, cost: impl Into<Cost<N>>) -> Result<Permit<'_, N>, AcquireError> {
         self.acquire_with(cost.into(), Patience::ENDLESS)
     }
@@ -94,7 +96,13 @@ impl<const N: usize> RateLimiter<N> {
         cost: Cost<N>,
         patience: Patience<'_>,
     ) -> Result<Permit<'_, N>, AcquireError> {
-        Ok(Permit::new(&self.core, self.core.acquire(cost, patience)?))
+        if patience.is_cancelled() {
+            return Err(AcquireError::Cancelled);
+        }
+        if let Some(at) = self.core.take_now(cost) {
+            return Ok(Permit::new(&self.core, Grant::at_once(cost, at)));
+        }
+        Ok(Permit::new(&self.core, self.core.take_in_line(cost, patience)?))
     }
 
     /// A permit if it is there and nobody waits; never blocks.
@@ -103,7 +111,11 @@ impl<const N: usize> RateLimiter<N> {
     /// [`NotYet`] says when to come again and which limit takes longest.
     #[inline]
     pub fn try_acquire(&self, cost: impl Into<Cost<N>>) -> Result<Permit<'_, N>, NotYet> {
-        Ok(Permit::new(&self.core, self.core.try_take(cost.into())?))
+        let cost = cost.into();
+        if let Some(at) = self.core.take_now(cost) {
+            return Ok(Permit::new(&self.core, Grant::at_once(cost, at)));
+        }
+        Ok(Permit::new(&self.core, self.core.take_or_tell(cost)?))
     }
 
     /// As [`acquire`](Self::acquire), with a permit that keeps the limiter alive.
@@ -111,7 +123,11 @@ impl<const N: usize> RateLimiter<N> {
     /// # Errors
     /// As `acquire`.
     pub fn acquire_owned(&self, cost: impl Into<Cost<N>>) -> Result<OwnedPermit<N>, AcquireError> {
-        let grant = self.core.acquire(cost.into(), Patience::ENDLESS)?;
+        let cost = cost.into();
+        let grant = match self.core.take_now(cost) {
+            Some(at) => Grant::at_once(cost, at),
+            None => self.core.take_in_line(cost, Patience::ENDLESS)?,
+        };
         Ok(OwnedPermit::new(self.clone(), grant))
     }
 
@@ -227,6 +243,7 @@ impl RateLimiter<1> {
     }
 
     /// Blocks until one permit is there. It cannot fail: a burst is never below 1.
+    #[inline]
     pub fn acquire_one(&self) -> Permit<'_, 1> {
         match self.acquire(1) {
             Ok(permit) => permit,

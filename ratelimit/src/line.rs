@@ -20,6 +20,14 @@ pub(crate) struct Grant<const N: usize> {
     pub(crate) joined: Moment,
 }
 
+impl<const N: usize> Grant<N> {
+    /// To somebody who did not wait.
+    #[inline]
+    pub(crate) fn at_once(cost: Cost<N>, at: Moment) -> Self {
+        Self { cost, at, joined: at }
+    }
+}
+
 /// How a wait in line ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Outcome<const N: usize> {

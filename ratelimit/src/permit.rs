@@ -77,6 +77,7 @@ macro_rules! permit {
         }
 
         impl<$($generics)*> Drop for $permit {
+            #[inline]
             fn drop(&mut $self) {
                 if $core.bounded {
                     $core.change(crate::front::Front::release);
@@ -100,6 +101,7 @@ permit!(['a, const N: usize] Permit<'a, N>, self => self.core);
 permit!([const N: usize] OwnedPermit<N>, self => self.limiter.core());
 
 impl<'a, const N: usize> Permit<'a, N> {
+    #[inline]
     pub(crate) fn new(core: &'a Core<N>, grant: Grant<N>) -> Self {
         Self { core, grant }
     }
