@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,6 +37,8 @@ pub(crate) struct Inner {
     opened_by: u32,
     /// One thread at a time compacts by itself.
     compacting: AtomicBool,
+    /// After a compaction that failed: not before the log is this long.
+    compact_from: AtomicU64,
 }
 
 /// What [`Checkpoint::save_once`] found.
@@ -348,13 +350,20 @@ impl Checkpoint {
 
 impl Inner {
     pub(crate) fn new(run: Arc<Run>, group: Group<Journal>, report: OpenReport) -> Self {
-        let (opened_by, compacting) = (std::process::id(), AtomicBool::new(false));
-        Self { run, group, report, opened_by, compacting }
+        Self {
+            run,
+            group,
+            report,
+            opened_by: std::process::id(),
+            compacting: AtomicBool::new(false),
+            compact_from: AtomicU64::new(0),
+        }
     }
 
     /// A compaction that fails fails no save: the old log holds, and a later one tries again.
     fn compact_if_due(&self) {
-        if !compact::is_due(&self.run) {
+        // ORDERING: Relaxed: a hint; a late one costs an attempt.
+        if !compact::is_due(&self.run, self.compact_from.load(Ordering::Relaxed)) {
             return;
         }
         // ORDERING: Acquire pairs with the Release below: one compaction sees the last one's end.
@@ -363,6 +372,9 @@ impl Inner {
         }
         if let Err(error) = compact::compact(&self.run, &self.group) {
             tracing::warn!(run = %self.run.id, %error, "a compaction failed, the old log holds");
+            let from = self.run.view().end.offset + compact::SMALL;
+            // ORDERING: Relaxed, see above.
+            self.compact_from.store(from, Ordering::Relaxed);
         }
         // ORDERING: Release pairs with the Acquire above.
         self.compacting.store(false, Ordering::Release);

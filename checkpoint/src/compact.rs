@@ -11,12 +11,12 @@ use crate::run::{Run, Tail, View};
 use crate::{Result, recover};
 
 /// A log below this is never compacted by itself.
-const SMALL: u64 = 1 << 20;
+pub(crate) const SMALL: u64 = 1 << 20;
 
 /// Whether compacting would pay: amortised, each byte is copied a bounded number of times.
-pub(crate) fn is_due(run: &Run) -> bool {
+pub(crate) fn is_due(run: &Run, not_before: u64) -> bool {
     let view = run.view();
-    view.end.offset > SMALL.max(2 * view.index.live())
+    view.end.offset > not_before.max(SMALL).max(2 * view.index.live())
 }
 
 /// Compacts; does nothing if another process did so meanwhile.
