@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use workqueue::Counter;
 
 const INCREMENTS: u64 = 40_000;
@@ -27,8 +27,9 @@ fn spread(threads: u64, increment: impl Fn() + Sync) {
 
 fn contention(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("contention");
-    group.throughput(Throughput::Elements(INCREMENTS));
-    group.sample_size(20).measurement_time(Duration::from_secs(2));
+    // No throughput: the plot's axis is the number of threads.
+    group.sample_size(20).warm_up_time(Duration::from_millis(300));
+    group.measurement_time(Duration::from_secs(1));
     for threads in [1, 2, 4, 8] {
         let mutex = Mutex::new(0_u64);
         group.bench_function(BenchmarkId::new("mutex", threads), |bencher| {

@@ -55,7 +55,7 @@
 //! - Not promised: fairness among producers that wait for room, and any order between workers.
 //!
 //! [`proof`] lists each invariant with its place in the code, its model, and the fault that the model
-//! was seen to find. Speed, beside others: `cargo xtask bench workqueue --peers`.
+//! was seen to find; [`speed`] has the figures beside others'.
 
 #![forbid(unsafe_code)]
 
@@ -100,6 +100,10 @@ pub mod guide {}
 
 #[doc = include_str!("../docs/proof.md")]
 pub mod proof {}
+
+#[doc = include_str!("../docs/speed.md")]
+#[doc = include_str!("../docs/contention.svg")]
+pub mod speed {}
 
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]

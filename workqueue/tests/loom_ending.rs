@@ -79,7 +79,8 @@ fn cancel_against_a_worker() {
 /// I3, I11.
 #[test]
 fn two_joiners() {
-    model(None, || {
+    // Bound 3: without one it takes minutes.
+    model(3, || {
         let queue = Arc::new(WorkQueue::builder().workers(1).start(|()| ()).unwrap());
         queue.submit(()).unwrap();
         let other = {

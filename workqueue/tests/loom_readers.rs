@@ -57,7 +57,8 @@ fn cancel_against_a_reader() {
 /// I6: live ≤ limit, and the stream gives every item's outcome.
 #[test]
 fn a_stream_keeps_its_live_limit() {
-    model(None, || {
+    // Bound 3: without one it takes minutes.
+    model(3, || {
         let builder = WorkQueue::builder().workers(1).capacity(1);
         let mut stream = map_ordered(0..2_u64, builder, |n| n);
         let read: Vec<u64> =
@@ -70,7 +71,8 @@ fn a_stream_keeps_its_live_limit() {
 /// I1, I5: a stream that is stopped early accounts for every item it pulled.
 #[test]
 fn a_stream_that_is_stopped_early() {
-    model(None, || {
+    // Bound 3: without one it takes minutes.
+    model(3, || {
         let builder = WorkQueue::builder().workers(1).capacity(2);
         let mut stream = map_completed(0..3_u64, builder, |n| n);
         assert!(matches!(stream.next(), Some(Outcome::Done { .. })));
