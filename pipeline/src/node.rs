@@ -36,6 +36,18 @@ impl<P: Scope, Tag: 'static> Scope for Per<P, Tag> {
 }
 
 /// `Self` is `Above` or lies inside it, so a step of `Self` knows its one value of `Above`.
+///
+/// Two different fan-outs have no item in common:
+///
+/// ```compile_fail,E0277
+/// # use pipeline::Pipeline;
+/// # struct Slides;
+/// # struct Chapters;
+/// # let mut p = Pipeline::new("x");
+/// let slide = p.items(Slides, [1, 2], |n| *n);
+/// let chapter = p.items(Chapters, [1, 2], |n| *n);
+/// p.each("clip", (slide, chapter)).run(|(), _, (slide, chapter)| Ok(slide + chapter));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "cannot join: for one item of `{Self}` there is no single value of a node in `{Above}`",
     label = "in another fan-out than the first input, or deeper",

@@ -40,6 +40,16 @@ impl std::fmt::Debug for Found {
 
 /// A node that can be a run's result: one of the run itself, `all(node)`, or a tuple of 2 to 8 of
 /// those.
+///
+/// A node with one value per item is none:
+///
+/// ```compile_fail,E0277
+/// # use pipeline::{Options, Pipeline, RunId};
+/// # struct Slides;
+/// # let mut p = Pipeline::new("x");
+/// let slide = p.items(Slides, [1, 2], |n| *n);
+/// p.run(slide, &Options::new("runs", RunId::new("r").unwrap()));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "the result of a run is one value, and `{Self}` has one per item",
     label = "one value per item",

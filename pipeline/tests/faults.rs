@@ -248,6 +248,24 @@ fn a_result_that_does_not_read_back_fails_its_step() {
 }
 
 #[test]
+fn times_beyond_the_clock_are_times_without_end() {
+    let root = tempfile::tempdir().unwrap();
+    let stop = pipeline::Stop::new();
+    let in_step = stop.clone();
+    let mut p = Pipeline::new("faults");
+    let n = numbers(&mut p, 1);
+    let stage = p.each("one", n).timeout(Duration::MAX).backoff(Duration::MAX, Duration::MAX);
+    let out = stage.max_capacity_wait(Duration::MAX).run(move |_, cx, n| {
+        assert_eq!(cx.deadline(), None);
+        in_step.stop();
+        if *n == 0 { Err(Fault::rate_limited(Duration::MAX)) } else { Ok(1) }
+    });
+    let options = options(&root).grace(Duration::MAX).stop(stop);
+    let report = p.run(all(out), &options).unwrap();
+    assert_eq!((report.failed(), report.end), (0, End::Stopped));
+}
+
+#[test]
 fn an_adapter_that_cannot_be_made_is_a_fault_of_its_step() {
     let root = tempfile::tempdir().unwrap();
     let mut p = Pipeline::new("faults");

@@ -187,6 +187,18 @@ fn only_what_the_target_needs_is_run_and_pulled() {
 }
 
 #[test]
+fn items_alone_are_a_target() {
+    let root = tempfile::tempdir().unwrap();
+    let mut p = Pipeline::new("items");
+    let n = p.items(Numbers, 0..300_u64, |n| *n);
+    let other = p.items(Voices, ["a", "b"].map(String::from), Clone::clone);
+    let report = p.run((all(n), all(other)), &options(&root, "r")).unwrap();
+    let (numbers, letters) = report.output.unwrap();
+    assert_eq!((numbers.len(), letters.len()), (300, 2));
+    assert_eq!(letters[1], ("b".to_string(), "b".to_string()));
+}
+
+#[test]
 fn empty_fan_outs_values_and_tuples_are_targets() {
     let root = tempfile::tempdir().unwrap();
     let mut p = Pipeline::new("targets");

@@ -173,6 +173,31 @@ fn going_back_to_an_old_input_makes_its_files_again() {
     assert_eq!(film(&report), "one4+one;two4+two;three4+three;");
 }
 
+/// A result is what was recorded: bit by bit, for whoever takes it now or in the next run.
+#[test]
+fn floats_come_back_exactly() {
+    let root = tempfile::tempdir().unwrap();
+    let run = || {
+        let mut p = Pipeline::new("floats");
+        let n = p.items(Numbers, 1..500_u32, |n| *n);
+        let third = p.each("third", n).run(|_, _, n| Ok(f64::from(*n).sqrt() / 3e7));
+        let same = p
+            .each("same", (n, third))
+            .run(|_, _, (n, third)| Ok(third.to_bits() == (f64::from(*n).sqrt() / 3e7).to_bits()));
+        let options = Options::new(root.path(), RunId::new("r").unwrap());
+        let options = options.durability(pipeline::Durability::Process);
+        p.run((pipeline::all(third), pipeline::all(same)), &options).unwrap().output.unwrap()
+    };
+    let (third, same) = run();
+    assert!(same.iter().all(|(_, same)| *same));
+    assert!(
+        third
+            .iter()
+            .all(|(n, f)| f.to_bits() == (n.parse::<f64>().unwrap().sqrt() / 3e7).to_bits())
+    );
+    assert_eq!(run().0, third);
+}
+
 #[test]
 fn a_run_can_be_moved() {
     let bench = Bench::new();

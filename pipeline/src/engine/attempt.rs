@@ -95,7 +95,7 @@ fn call(
         let at = Instant::now();
         let waited = at - ready;
         call_began.set(Some(Began { at, at_ms: start.at_ms, waited }));
-        cx.begin(stage.settings.timeout.map(|timeout| at + timeout));
+        cx.begin(stage.settings.timeout.and_then(|timeout| at.checked_add(timeout)));
         let (stage, item, attempt) = (task.id.stage, task.item.shown(), start.attempt);
         engine.tell(&Event::Started { stage, item, worker, attempt, waited });
         Ok(())

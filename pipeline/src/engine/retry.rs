@@ -43,7 +43,7 @@ impl Capacity {
     /// It refused: for how long it will have done so once `pause` is over.
     pub(super) fn is_short(&self, now: Instant, pause: Duration) -> Duration {
         let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        now.duration_since(*since.get_or_insert(now)) + pause
+        now.duration_since(*since.get_or_insert(now)).saturating_add(pause)
     }
 }
 

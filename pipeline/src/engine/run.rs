@@ -203,6 +203,8 @@ fn await_end(engine: &Arc<Engine>, grace: Duration) {
             queue.wait_completion();
         }
     }
+    // Fan-outs that no stage takes, if the target does.
+    engine.store.await_over();
     if engine.is_ending() {
         wind_up(engine, grace);
     }
@@ -215,10 +217,12 @@ fn wind_up(engine: &Arc<Engine>, grace: Duration) {
     for queue in &queues {
         queue.cancel();
     }
-    let until = Instant::now() + grace;
+    let until = Instant::now().checked_add(grace);
     let mut late = false;
     for queue in &queues {
-        let left = until.saturating_duration_since(Instant::now());
+        // A grace beyond the clock's reach is one without end.
+        let left =
+            until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
         late |= queue.join_timeout(left).is_err();
     }
     if late {

@@ -177,7 +177,6 @@ impl Index {
     }
 
     /// Whether nothing is left to do.
-    #[cfg(test)]
     pub(crate) fn is_over(&self) -> bool {
         self.item(RUN).open_at[0] == 0
     }

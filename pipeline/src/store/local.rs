@@ -288,6 +288,13 @@ impl Store for LocalStore {
         }
     }
 
+    fn await_over(&self) {
+        let mut ready = self.lock();
+        while !ready.ended && !ready.index.is_over() {
+            ready = self.wait(ready);
+        }
+    }
+
     fn end(&self) {
         self.lock().ended = true;
         self.changed.notify_all();

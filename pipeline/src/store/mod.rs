@@ -118,6 +118,9 @@ pub(crate) trait Store: Send + Sync {
     /// Blocks until the stage has no step left, or the run ends.
     fn await_stage(&self, stage: usize);
 
+    /// Blocks until nothing is left to do, or the run ends.
+    fn await_over(&self);
+
     /// The run ends: nobody waits any longer.
     fn end(&self);
 
