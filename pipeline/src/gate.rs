@@ -4,7 +4,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use ratelimit::{AcquireError, Cancel, Cost, Permit, RateLimiter};
+use ratelimit::{AcquireError, Cancel, Cost, LimitStats, Permit, RateLimiter};
 
 use crate::cx::Cx;
 use crate::fault::Fault;
@@ -26,6 +26,18 @@ pub(crate) trait Gate: Send + Sync {
 
     /// The limits' names.
     fn names(&self) -> Vec<String>;
+
+    /// What callers wait for just now, if some do.
+    #[cfg_attr(not(feature = "cli"), allow(dead_code))]
+    fn waited_for(&self) -> Option<Wait>;
+}
+
+/// The limit that holds callers up.
+#[cfg_attr(not(feature = "cli"), allow(dead_code))]
+pub(crate) struct Wait {
+    pub(crate) limit: String,
+    /// What is left of its pause; zero if it is only its rate.
+    pub(crate) paused_for: Duration,
 }
 
 /// A permit during a call.
@@ -77,6 +89,20 @@ where
     fn names(&self) -> Vec<String> {
         self.limiter.stats().limits.iter().map(|limit| limit.name.to_string()).collect()
     }
+
+    fn waited_for(&self) -> Option<Wait> {
+        let stats = self.limiter.stats();
+        let calls_left = |limit: &LimitStats| {
+            let of_one = limit.granted as f64 / stats.granted.max(1) as f64;
+            limit.available as f64 / of_one.max(1.0)
+        };
+        // The one that is paused longest; without a pause the one with enough for the fewest calls.
+        let limit = stats.limits.iter().filter(|_| stats.waiting > 0).min_by(|a, b| {
+            let paused = b.paused_for.cmp(&a.paused_for);
+            paused.then(calls_left(a).total_cmp(&calls_left(b)))
+        })?;
+        Some(Wait { limit: limit.name.to_string(), paused_for: limit.paused_for })
+    }
 }
 
 struct Granted<'g, const N: usize> {
@@ -105,5 +131,27 @@ impl<const N: usize> Passed for Granted<'_, N> {
             }
         }
         self.permit.settle(amounts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ratelimit::Rate;
+
+    use super::*;
+    use crate::node::{Node, Root};
+
+    #[test]
+    fn who_waits_is_told_for_which_limit() {
+        let rates = [("requests", Rate::per_second(1e9)), ("tokens", Rate::per_minute(1.0))];
+        let limiter = RateLimiter::new(rates).unwrap();
+        let gate = Limited::<Node<u8, Root>, _, [u64; 2], 2>::new(limiter.clone(), |_: &u8| [1, 1]);
+        let wait = || gate.waited_for().map(|wait| (wait.limit, wait.paused_for.is_zero()));
+        assert_eq!(wait(), None, "nobody waits yet");
+        let line = limiter.reserve([1, 1]).unwrap();
+        assert_eq!(wait(), Some(("tokens".to_string(), true)));
+        limiter.pause_limit(0, Duration::from_secs(60));
+        assert_eq!(wait(), Some(("requests".to_string(), false)));
+        drop(line);
     }
 }

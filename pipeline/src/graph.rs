@@ -166,6 +166,17 @@ pub(crate) struct Graph {
     pub(crate) values: Vec<ValueDef>,
 }
 
+impl Graph {
+    /// Leaves only the first `items` of each source.
+    #[cfg_attr(not(feature = "cli"), allow(dead_code))]
+    pub(crate) fn take(&mut self, items: usize) {
+        for source in &mut self.sources {
+            let all = std::mem::replace(&mut source.items, Box::new(std::iter::empty()));
+            source.items = Box::new(all.take(items));
+        }
+    }
+}
+
 impl fmt::Debug for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.stages.iter().map(|stage| &stage.name)).finish()

@@ -104,7 +104,7 @@ impl Options {
     }
 
     /// Calls `observe` with everything that happens, on the thread where it happens.
-    #[allow(dead_code)] // for progress
+    #[cfg_attr(not(feature = "cli"), allow(dead_code))]
     pub(crate) fn observe(mut self, observe: Observe) -> Self {
         self.observe = Some(observe);
         self

@@ -205,7 +205,7 @@ fn a_second_signal_leaves_at_once_and_a_kill_is_known() {
     signal(&child, "-TERM");
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let (_, text, _) = bench.run("", &["status"]);
-    has(&text, &["died; run it again", "in doubt: one [2], idempotency key"]);
+    has(&text, &["died; run it again", "in doubt: begun", "one [2], ", "idempotency key"]);
     assert_eq!(bench.run("", &[]).0, 0);
     assert_eq!(bench.calls(), 6);
 }
@@ -213,7 +213,7 @@ fn a_second_signal_leaves_at_once_and_a_kill_is_known() {
 fn errors_are_1_and_one_line() {
     let bench = Bench::new();
     let (code, _, text) = bench.run("", &["status"]);
-    assert_eq!(code, 1);
+    assert_eq!(code, 2, "a run that is not there is a wrong argument");
     assert_eq!(text.lines().count(), 1, "{text}");
     has(&text, &["program"]);
     fs::write(bench.path("runs"), "in the way").unwrap();

@@ -98,21 +98,10 @@ mod tests {
     #[test]
     fn spans_show_what_matters() {
         let of = |ms| span(Duration::from_millis(ms));
-        let said = [3, 250, 9_940, 59_999, 60_000, 200_000, 7_500_000, 86_400_000, 100_000_000];
-        assert_eq!(
-            said.map(of),
-            [
-                "3 ms",
-                "0.2 s",
-                "9.9 s",
-                "59 s",
-                "1 min",
-                "3 min 20 s",
-                "2 h 5 min",
-                "1 d",
-                "1 d 3 h"
-            ]
-        );
+        let short = [0, 3, 250, 1_449, 9_940, 59_999].map(of);
+        assert_eq!(short, ["<1 ms", "3 ms", "250 ms", "1.4 s", "9.9 s", "59 s"]);
+        let long = [60_000, 200_000, 7_500_000, 86_400_000, 100_000_000].map(of);
+        assert_eq!(long, ["1 min", "3 min 20 s", "2 h 5 min", "1 d", "1 d 3 h"]);
     }
 
     #[test]

@@ -25,11 +25,14 @@
 //! Exit codes: 0 all done, 1 error, 2 usage, 3 finished with failures, 5 halted, 75 the run is in
 //! use, 130 interrupted.
 
+mod board;
+mod events;
 mod exit;
 mod export;
 mod failures;
 mod graph;
 mod human;
+mod progress;
 mod results;
 mod run;
 mod signals;

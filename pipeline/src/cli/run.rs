@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Outcome, Place, exit, signals};
+use super::board::Board;
+use super::progress::Progress;
+use super::{Outcome, Place, events, exit, signals};
 use crate::options::{Halt, Options};
 use crate::pipeline::Pipeline;
 use crate::report::Report;
@@ -20,22 +22,50 @@ pub(super) struct Run {
     /// Run only this stage and what it needs; may be given several times
     #[arg(long, value_name = "STAGE")]
     only: Vec<String>,
+    /// Take only the first N items of each source, to try a pipeline out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
     /// Stop starting steps once so many have failed
     #[arg(long, value_name = "N")]
     halt_after: Option<u64>,
+    /// Print what happens as JSON, one object a line
+    #[arg(long)]
+    json: bool,
 }
 
 impl Run {
     pub(super) fn go<R: Target>(
         self,
-        pipeline: Pipeline,
+        mut pipeline: Pipeline,
         target: R,
         place: &Place,
         finish: impl FnOnce(&Report<R::Output>) -> Result<(), Box<dyn Error>>,
     ) -> Outcome {
         let (name, stop) = (pipeline.name.clone(), Stop::new());
-        signals::install(&stop);
-        let mut options = Options::new(&place.root, place.run()?.clone()).stop(stop);
+        if let Some(items) = self.limit {
+            pipeline.graph.take(items as usize);
+        }
+        let progress = Progress::start(Board::new(&pipeline.graph), self.json);
+        signals::install(&stop, progress.say());
+        let options = Options::new(&place.root, place.run()?.clone()).stop(stop);
+        let options = self.apply(options).observe(progress.observer());
+        let report = pipeline.run(target, &options);
+        drop(progress); // its last look, before anything else is said
+        let report = report?;
+        if self.json {
+            events::report(&report);
+        } else {
+            eprintln!("{name}: {report}");
+        }
+        if report.output.is_some()
+            && let Err(error) = finish(&report)
+        {
+            return Ok(exit::complain(&name, &error, exit::ERROR));
+        }
+        Ok(ExitCode::from(exit::of_report(&report)))
+    }
+
+    fn apply(&self, mut options: Options) -> Options {
         if let Some(failures) = self.halt_after {
             options = options.halt(Halt::after(failures));
         }
@@ -45,14 +75,7 @@ impl Run {
         for stage in &self.only {
             options = options.only(stage);
         }
-        let report = pipeline.run(target, &options)?;
-        eprintln!("{name}: {report}");
-        if report.output.is_some()
-            && let Err(error) = finish(&report)
-        {
-            return Ok(exit::complain(&name, &error, exit::ERROR));
-        }
-        Ok(ExitCode::from(exit::of_report(&report)))
+        options
     }
 }
 

@@ -54,7 +54,7 @@ impl Status {
 
 fn as_text(look: &Look) -> Result<String, RunError> {
     let mut text = format!("run {}", look.run());
-    if let Some(record) = look.record().filter(|record| record.pipeline != look.run()) {
+    if let Some(record) = look.record() {
         let _ = write!(text, " of {}", record.pipeline);
     }
     let _ = write!(text, ": {}{}", look.life(), since(look));
@@ -96,12 +96,11 @@ fn doubts(look: &Look, text: &mut String) -> Result<(), RunError> {
     if calls.is_empty() {
         return Ok(());
     }
-    *text += "\n\nin doubt: begun, and nobody knows how it ended; the provider may know the \
-              idempotency key";
+    *text += "\n\nin doubt: begun, and nobody knows how they ended; the provider may";
     for call in calls.iter().take(DOUBTS_SHOWN) {
         let step = human::step(&call.stage, &call.item);
         let (ago, key) = (human::ago(call.start.at_ms), &call.start.idempotency_key);
-        let _ = write!(text, "\n  {step}, {ago}, {key}");
+        let _ = write!(text, "\n  {step}, {ago}, idempotency key {key}");
     }
     if let Some(more) = calls.len().checked_sub(DOUBTS_SHOWN).filter(|&more| more > 0) {
         let _ = write!(text, "\n  and {more} more: `status --json` lists them");

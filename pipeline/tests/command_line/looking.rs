@@ -214,7 +214,7 @@ fn status_counts() {
     let mut shell = Shell::new();
     shell.set("FAIL", "audio s1");
     shell.run(&["run"]).exits(3);
-    let said = shell.run(&["status"]).succeeds().says("run talk: finished with failures");
+    let said = shell.run(&["status"]).succeeds().says("run talk of talk: finished with failures");
     let said = said.shows("stage done of failed in doubt").shows("script 3 3 - -");
     said.shows("audio 2 3 1 -").shows("video - 1 - -");
     let status = shell.run(&["status", "--json"]).succeeds().json();
@@ -229,7 +229,8 @@ fn doubt() {
     let mut run = shell.start(&["run"], "script", 2);
     run.kill().unwrap();
     run.wait().unwrap();
-    let said = shell.run(&["status"]).succeeds().says("run talk: died; run it again to go on");
+    let said =
+        shell.run(&["status"]).succeeds().says("run talk of talk: died; run it again to go on");
     let said = said.shows("script - ? - 2").says("in doubt: begun").says("script [s0],");
     let status = shell.run(&["status", "--json"]).succeeds().json();
     assert_eq!(status["state"], "died");

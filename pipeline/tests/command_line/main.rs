@@ -5,6 +5,7 @@
 
 mod looking;
 mod program;
+mod running;
 mod shell;
 
 use std::process::ExitCode;
@@ -15,7 +16,8 @@ fn main() -> ExitCode {
     if std::env::var_os("TALK").is_some() {
         return program::main();
     }
-    let trials = looking::TESTS.iter().map(|&(name, test)| {
+    let tests = [looking::TESTS, running::TESTS].concat();
+    let trials = tests.into_iter().map(|(name, test)| {
         Trial::test(name, move || {
             test();
             Ok(())
