@@ -46,14 +46,19 @@ impl<T> SharedSeat<T> {
         if mutant("generation-before-busy") {
             retirement.retire_all(self.slot.take());
         }
-        let mut visit = self.visit(retirement)?;
-        match &mut *self.slot.lock() {
+        let visit = self.visit(retirement)?;
+        let mut guard = self.slot.lock();
+        match &mut *guard {
             Some(built) if built.is_of(self.generation.now()) => {
                 let result = built.lend(f);
-                visit.ended_well = true;
+                drop(guard);
+                visit.end_well();
                 Ok(Hit::Used(result))
             }
-            _ => Ok(Hit::Vacant(f)),
+            _ => {
+                drop(guard);
+                Ok(Hit::Vacant(f))
+            }
         }
     }
 
@@ -67,7 +72,7 @@ impl<T> SharedSeat<T> {
     ) -> Result<R, UseError<E>> {
         table::make_room();
         loop {
-            let mut visit = self.visit(retirement)?;
+            let visit = self.visit(retirement)?;
             let mut guard = self.slot.lock();
             let now = self.generation.now();
             let built = match &mut *guard {
@@ -83,7 +88,8 @@ impl<T> SharedSeat<T> {
                 }
             };
             let result = built.lend(f);
-            visit.ended_well = true;
+            drop(guard);
+            visit.end_well();
             return Ok(result);
         }
     }
@@ -115,7 +121,7 @@ impl<T> SharedSeat<T> {
         retirement: &'a Retirement<T>,
     ) -> Result<Visit<'a, T>, Reentry> {
         self.door.enter()?;
-        Ok(Visit { seat: self, retirement, ended_well: false })
+        Ok(Visit { seat: self, retirement })
     }
 }
 
@@ -146,20 +152,25 @@ impl<T> Drop for SharedSeat<T> {
 pub(crate) struct Visit<'a, T: 'static> {
     seat: &'a SharedSeat<T>,
     retirement: &'a Retirement<T>,
-    ended_well: bool,
+}
+
+impl<T> Visit<'_, T> {
+    /// Nobody panicked, and the slot is unlocked. As a drop, without a call of its own on each hit.
+    #[inline]
+    fn end_well(self) {
+        let (seat, retirement) = (self.seat, self.retirement);
+        std::mem::forget(self);
+        let asked = seat.door.go_out();
+        if seat.slot.after_unlock() || asked {
+            seat.settle(retirement);
+        }
+    }
 }
 
 impl<T> Drop for Visit<'_, T> {
-    #[expect(
-        clippy::inline_always,
-        reason = "out of line, every hit stores the visit on the stack"
-    )]
-    #[inline(always)]
     fn drop(&mut self) {
-        let asked = self.seat.door.go_out();
-        let passed_over = self.seat.slot.after_unlock();
-        if asked || passed_over || !self.ended_well {
-            self.seat.settle(self.retirement);
-        }
+        self.seat.door.go_out();
+        self.seat.slot.after_unlock();
+        self.seat.settle(self.retirement);
     }
 }
