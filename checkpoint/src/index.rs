@@ -21,8 +21,8 @@ pub(crate) struct Span {
 pub(crate) struct Slot {
     pub(crate) offset: u64,
     pub(crate) len: u32,
-    /// CRC-32C of the JSON, taken when its line was verified: a value is read without its line, which
-    /// may be a large batch.
+    /// CRC-32C of the JSON, taken when its line was verified: a value is read without its line,
+    /// which may be a large batch.
     pub(crate) sum: u32,
     pub(crate) seq: u64,
     /// Nanoseconds since 1970.

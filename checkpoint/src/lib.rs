@@ -23,21 +23,31 @@
 //!
 //! # Guarantees
 //!
-//! | promise | shown by |
-//! |---|---|
-//! | A save that returned `Ok` is found after a power loss at any moment, it or a later one of its node ([`Durability::Disk`]); what is found is the fold of the records 1..k, without gaps | `sim::crash::nothing_promised_is_lost`, `processes.rs`: `nothing_acknowledged_is_lost_to_kills` |
-//! | A batch is all or nothing; only values that somebody saved are found | the same; `every_byte.rs` |
-//! | Numbers are unique and without gaps, across processes; no `update` is lost | the same; `no_update_is_lost_between_processes` |
-//! | A flipped byte is [`Error::Corrupt`], never a wrong value, but for the last group | `every_byte.rs` |
-//! | A log cut short is a prefix | `every_byte.rs`: `a_log_cut_anywhere_is_a_prefix` |
-//! | After [`Error::NotWritten`] nothing of it is found, and the handle goes on | `sim::crash`; `a_full_disk_is_no_space`, `a_file_size_limit_is_no_space` |
-//! | Between the write and the return stands a successful flush | `between_the_last_write_and_the_acknowledgement_stands_a_flush` |
-//! | Every call returns, also when a flush fails, the lock fails, or a leader panics | `loom_group.rs` |
-//! | A reader without a lock gets a prefix, also beside writers and compactions | `savers_beside_compactions_lose_nothing`, `sim::crash` |
-//! | A view of one handle never goes back | `sim::script`, after each call |
-//! | Recovering twice, or crashing within, changes nothing more | `sim::crash` |
-//! | Each of these would be missed: every flush, check and rule is left out in turn | `sim::crash::whatever_is_left_out_is_missed` |
-//! | The cost of a save does not depend on what is in the run | the bench `save`; `xtask/peers/src/bin/checkpoint.rs` |
+//! Each with the test that shows it; those of `sim` are unit tests on a simulated disk.
+//!
+//! - **Durable.** A save that returned `Ok` is found after a power loss at any moment, it or a
+//!   later one of its node ([`Durability::Disk`]); what is found is the fold of the records 1..k,
+//!   without gaps: `sim::crash::nothing_promised_is_lost`, `nothing_acknowledged_is_lost_to_kills`.
+//! - **Flushed.** Between the write and the return stands a successful `fdatasync`:
+//!   `between_the_last_write_and_the_acknowledgement_stands_a_flush`.
+//! - **Atomic.** A batch is all or nothing; only values that somebody saved are found:
+//!   `sim::crash`, `a_run_is_a_map`.
+//! - **Ordered.** Numbers are unique and without gaps, across processes, and no `update` is lost:
+//!   `sim::crash`, `no_update_is_lost_between_processes`.
+//! - **Checked.** A flipped byte is [`Error::Corrupt`] and never a wrong value, but for the last
+//!   group; a log cut short is a prefix: `every_byte.rs`.
+//! - **Honest.** After [`Error::NotWritten`] nothing of it is found, and the handle goes on:
+//!   `sim::crash`, `a_full_disk_is_no_space`, `a_file_size_limit_is_no_space`.
+//! - **Live.** Every call returns, also when a flush or the lock fails or a leader panics:
+//!   `loom_group.rs`.
+//! - **Readable.** A reader without a lock gets a prefix, beside writers and compactions, too:
+//!   `savers_beside_compactions_lose_nothing`, `sim::crash`.
+//! - **Monotone.** A handle's view never goes back: `sim::script`, after each call.
+//! - **Repeatable.** Recovering twice, or crashing within, changes nothing more: `sim::crash`.
+//! - **Flat.** What a save costs does not depend on what is in the run: the bench `save`, and
+//!   `xtask/peers/src/bin/checkpoint.rs`.
+//! - **Tested tests.** Every flush, check and rule is left out in turn, and each is missed:
+//!   `sim::crash::whatever_is_left_out_is_missed`.
 //!
 //! `RATCHET_CRASH_STATES=100000 cargo test --release -p checkpoint --lib sim::crash -- --nocapture`
 //! searches longer; `RATCHET_CHAOS_ROUNDS=500 cargo test -p checkpoint --test processes
@@ -50,9 +60,10 @@
 //!   told by [`OpenReport`]. A file cut short at a record's end looks like a shorter run.
 //! - **Network file systems**: `flock` may exclude nobody there. They are refused, unless allowed.
 //! - **Disks and hypervisors that lie about flushes**. Assumed is also that a flushed byte is not
-//!   damaged by a torn write beside it, that a sector is written whole or not at all, that the kernel
-//!   tells every open descriptor of a failed write-back (Linux since 4.13), and that a freed block
-//!   does not come back inside of a file's committed size (ext4 as mounted by default, xfs, btrfs).
+//!   damaged by a torn write beside it, that a sector is written whole or not at all, that the
+//!   kernel tells every open descriptor of a failed write-back (Linux since 4.13), and that a
+//!   freed block does not come back inside of a file's committed size (ext4 as mounted by default,
+//!   xfs, btrfs).
 //! - **Clocks**: `updated_at` is what a process's clock said. Order is by [`Seq`] alone.
 //! - **Fork**: a handle is [`Error::Forked`] in the child; but a child that is forked without exec
 //!   keeps the lock's descriptor, and with it a lock that was held at that moment.

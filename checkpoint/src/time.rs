@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-/// `2026-11-24T22:43:00.123456789Z`. A clock outside of the years that RFC 3339 can name is clamped.
+/// `2026-11-24T22:43:00.123456789Z`. A clock outside of the years that RFC 3339 can name is
+/// clamped.
 pub(crate) fn format(time: SystemTime) -> String {
     let timestamp = Timestamp::try_from(time).unwrap_or_else(|_| {
         if time < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX }

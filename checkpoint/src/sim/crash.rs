@@ -269,8 +269,8 @@ fn nothing_promised_is_lost() {
     let mut tried = Tried::default();
     let result = search(wanted(), &mut tried);
     println!(
-        "crash states: {} distinct disks, {} recoveries ({} of them of a recovery that crashed), {} \
-         faults injected, {} scripts",
+        "crash states: {} distinct disks, {} recoveries ({} at the second depth), {} faults \
+         injected, {} scripts",
         tried.seen.len(),
         tried.recoveries,
         tried.in_recovery,
