@@ -3,6 +3,7 @@
 //! One file per command; [`shell`] runs programs and says what failed.
 
 mod bench;
+mod chaos;
 mod ci;
 mod licences;
 mod loom;
@@ -35,6 +36,10 @@ enum Command {
     Loom(loom::Arguments),
     /// criterion benches, and ours beside theirs with --peers
     Bench(bench::Arguments),
+    /// Random searches for minutes: processes killed, schedules compared, threads by the million
+    Chaos(chaos::Arguments),
+    /// The simulated disk of `checkpoint`: crash at every call, in every way, and look
+    Crash(chaos::CrashArguments),
     /// cargo-mutants over one crate, with what survives and why
     Mutants(mutants::Arguments),
     /// Licences and sources of all dependencies, against deny.toml
@@ -59,6 +64,8 @@ fn run(command: &Command) -> Result<()> {
         Command::Loom(arguments) => loom::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Mutants(arguments) => mutants::run(arguments),
+        Command::Chaos(arguments) => chaos::run(arguments),
+        Command::Crash(arguments) => chaos::crash(arguments),
         Command::Licences => licences::run(),
     }
 }
