@@ -184,6 +184,13 @@ impl<const N: usize> Levels<N> {
         }
     }
 
+    /// Is every limit full, and none paused?
+    pub(crate) fn are_full(&self) -> bool {
+        self.buckets.iter().all(|bucket| {
+            bucket.paused_until <= self.at && bucket.level == bucket.limit.parts(bucket.limit.burst)
+        })
+    }
+
     /// Do all levels cover the cost now?
     #[inline]
     pub(crate) fn covers(&self, cost: Cost<N>) -> bool {

@@ -296,6 +296,11 @@ impl<const N: usize> Core<N> {
         self.enter(|line, front| Stats::of(front, &self.names, line.len()))
     }
 
+    /// Nobody waits, nothing is paused, every level is full and every rate is the one it began with.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.enter(|line, front| line.is_empty() && !front.rate_changed && front.levels.are_full())
+    }
+
     /// Both locks, in order; all that is due is granted before `act` and, if it changed anything,
     /// after it. Wakes whom it concerns once the locks are released.
     fn enter<R>(&self, act: impl FnOnce(&mut Line<N>, &mut Front<N>) -> R) -> R {

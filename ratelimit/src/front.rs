@@ -14,12 +14,14 @@ pub(crate) struct Front<const N: usize> {
     held: usize,
     /// The bound on permits in flight; `usize::MAX`: none.
     held_max: usize,
+    /// `set_rate` was called: a new limiter would not be the same.
+    pub(crate) rate_changed: bool,
     pub(crate) tally: Tally<N>,
 }
 
 impl<const N: usize> Front<N> {
     pub(crate) fn new(levels: Levels<N>, held_max: usize) -> Self {
-        Self { levels, waiting: false, held: 0, held_max, tally: Tally::new() }
+        Self { levels, waiting: false, held: 0, held_max, rate_changed: false, tally: Tally::new() }
     }
 
     /// May one more permit be held?

@@ -35,6 +35,12 @@ impl<const N: usize> RateLimiter<N> {
         Self { core: Arc::new(core) }
     }
 
+    /// Would a new limiter in its place be no stricter? Nobody else holds it, and it is as full as
+    /// it can get.
+    pub(crate) fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.core) == 1 && self.core.is_idle()
+    }
+
     pub(crate) fn core(&self) -> &Core<N> {
         &self.core
     }
@@ -191,7 +197,10 @@ impl<const N: usize> RateLimiter<N> {
         }
         let checked = rate.limit()?;
         tracing::debug!(limit = %self.core.names()[limit], ?rate, "a limit has another rate");
-        self.core.change(|front| front.levels.set_rate(limit, checked));
+        self.core.change(|front| {
+            front.levels.set_rate(limit, checked);
+            front.rate_changed = true;
+        });
         Ok(())
     }
 

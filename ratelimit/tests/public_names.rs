@@ -3,9 +3,9 @@
 use ratelimit::headers::{HeaderLimit, LimitHeaders, Reset};
 use ratelimit::testing::ManualClock;
 use ratelimit::{
-    AcquireError, BuildError, Builder, Cancel, Clock, Cost, DAY, HOUR, LimitName, LimitStats,
-    MINUTE, MonotonicClock, NotYet, OwnedPermit, Parker, Permit, Rate, RateError, RateLimiter,
-    Reservation, SECOND, Stats, UnknownLimit,
+    AcquireError, BuildError, Builder, Cancel, Clock, Cost, DAY, HOUR, KeyedRateLimiter, LimitName,
+    LimitStats, MINUTE, MonotonicClock, NotYet, OwnedPermit, Parker, Permit, Rate, RateError,
+    RateLimiter, Reservation, SECOND, Stats, UnknownLimit,
 };
 use std::{error::Error, fmt::Debug, time::Duration};
 
@@ -21,6 +21,7 @@ fn everything_public_is_debug_and_crosses_threads() {
     shared::<OwnedPermit<2>>();
     shared::<Reservation<'static, 2>>();
     shared::<Cancel>();
+    shared::<KeyedRateLimiter<String, 2>>();
     shared::<Cost<2>>();
     shared::<Rate>();
     shared::<(Stats, LimitStats, LimitName)>();
