@@ -9,6 +9,7 @@ use std::fs;
 use decoder::{Film, Frame};
 use slides::sound::RATE;
 use slides::{Error, Picture, Size, Slide, Sound, deck, film};
+use tiny_skia::Pixmap;
 
 fn small() -> Size {
     Size::new(160, 90).unwrap()
@@ -55,6 +56,26 @@ fn a_clip_shows_its_picture_and_sounds_like_its_sound() {
         assert_eq!((frame.width, frame.height), (160, 90));
         let apart = difference(frame, &picture);
         assert!(apart < 6.0, "{apart} of 255 apart");
+    }
+}
+
+#[test]
+fn colours_come_back_as_they_were() {
+    const COLOURS: [[u8; 3]; 4] = [[200, 40, 30], [30, 160, 60], [40, 70, 190], [220, 200, 60]];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.mp4");
+    let mut stripes = Pixmap::new(160, 90).unwrap();
+    for (at, pixel) in stripes.data_mut().chunks_exact_mut(4).enumerate() {
+        pixel[..3].copy_from_slice(&COLOURS[at % 160 / 40]);
+        pixel[3] = 255;
+    }
+    let picture = Picture::fit(&stripes.encode_png().unwrap(), small()).unwrap();
+    film::clip(&picture, &tone(440.0, 1.0), &path).unwrap();
+    let seen = Film::read(&path).frames.remove(0).rgb();
+    for (stripe, colour) in COLOURS.iter().enumerate() {
+        let at = (45 * 160 + stripe * 40 + 20) * 3;
+        let apart = colour.iter().zip(&seen[at..at + 3]).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(apart.unwrap() < 16, "{colour:?} became {:?}", &seen[at..at + 3]);
     }
 }
 

@@ -12,7 +12,7 @@ use service::{Call, Reply, Service};
 const SLIDES: usize = 200;
 /// Requests in any minute, at each endpoint. The run ends well within a minute, so the count is
 /// looked at in every stretch of time, not in minutes alone.
-const LIMIT: usize = 1_200;
+const LIMIT: usize = 600;
 /// Calls at once, at each endpoint.
 const WORKERS: usize = 8;
 
