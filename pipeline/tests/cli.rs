@@ -215,7 +215,7 @@ fn errors_are_1_and_one_line() {
     let (code, _, text) = bench.run("", &["status"]);
     assert_eq!(code, 2, "a run that is not there is a wrong argument");
     assert_eq!(text.lines().count(), 1, "{text}");
-    has(&text, &["program"]);
+    has(&text, &["there is no run `program`"]);
     fs::write(bench.path("runs"), "in the way").unwrap();
     let (code, _, text) = bench.run("", &[]);
     assert_eq!(code, 1);
