@@ -215,23 +215,26 @@ where
 {
     Box::new(move |cx: &Cx<'_>, given: &[Given], hooks: &Hooks<'_>| {
         let held = I::hold(given)?;
-        let permit = match &gate {
-            None => None,
-            Some(gate) => match gate.pass(&held as &dyn Any, hooks.cancel)? {
-                None => return Ok(Done::Cancelled),
-                permit => permit,
-            },
-        };
+        // The client first: if it cannot be made, no permit is spent.
         let used = adapters.with(|adapter| {
+            let permit = match &gate {
+                None => None,
+                Some(gate) => match gate.pass(&held as &dyn Any, hooks.cancel)? {
+                    None => return Ok(None),
+                    permit => permit,
+                },
+            };
             (hooks.begin)()?;
-            call(adapter, cx, I::lend(&held))
+            let out = call(adapter, cx, I::lend(&held));
+            if let Some(permit) = permit {
+                permit.settle(cx);
+            }
+            out.map(Some)
         });
-        if let Some(permit) = permit {
-            permit.settle(cx);
-        }
         let out = match used {
-            Ok(out) => out?,
-            Err(UseError::Make(fault)) => return Err(fault),
+            Ok(Ok(Some(out))) => out,
+            Ok(Ok(None)) => return Ok(Done::Cancelled),
+            Ok(Err(fault)) | Err(UseError::Make(fault)) => return Err(fault),
             Err(UseError::Reentry) => return Err(Fault::fatal(REENTRY)),
             Err(_) => return Err(Fault::transient("the worker's thread is ending")),
         };

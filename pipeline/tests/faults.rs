@@ -268,14 +268,17 @@ fn times_beyond_the_clock_are_times_without_end() {
 #[test]
 fn an_adapter_that_cannot_be_made_is_a_fault_of_its_step() {
     let root = tempfile::tempdir().unwrap();
+    let limiter = RateLimiter::per_second(1e6);
     let mut p = Pipeline::new("faults");
     let n = numbers(&mut p, 200);
     let stage = p
         .each("one", n)
         .workers(2)
+        .limit(&limiter, |_| 1)
         .adapter(|| -> Result<u8, _> { Err(Fault::halt("OPENAI_API_KEY is not set")) });
     let out = stage.run(|_, _, n| Ok(*n));
     let report = p.run(all(out), &options(&root)).unwrap();
     assert!(report.failed() <= 2, "{report}");
+    assert_eq!(limiter.stats().granted, 0, "no permit is spent on it");
     assert!(matches!(&report.end, End::Halted { reason } if reason.contains("is not set")));
 }
