@@ -62,6 +62,9 @@ impl Limit {
     /// What more than 584 years earn, saturating.
     #[cold]
     fn earned_in_ages(&self, nanos: u128) -> i128 {
+        if mutant("ages-overflow") {
+            return i128::MIN;
+        }
         let parts = nanos.checked_mul(u128::from(self.amount));
         parts.and_then(|parts| i128::try_from(parts).ok()).unwrap_or(i128::MAX)
     }

@@ -35,17 +35,21 @@
 //!
 //! # Guarantees
 //!
-//! | | what holds | where | shown by |
-//! |---|---|---|---|
-//! | R1 | in every window of `t` each limit grants, less refunds, at most `burst + rate · t`; from the start of an empty one at most `rate · t`; by the stamps of [`Permit::granted_at`], exactly | `bucket.rs` | `tests/schedules.rs`; loom `three_callers` |
-//! | R2 | under steady demand one limit grants at least 99 % of its rate; the head never waits while all levels suffice | `line.rs`, `catch_up` | `tests/demand.rs` |
-//! | R3 | grants come in the order in which callers joined the line | `line.rs` | `tests/schedules.rs`, `tests/contract.rs` |
-//! | R4 | all limits are charged or none | `core.rs`, `take_now` | loom `two_limits` |
-//! | R5 | who leaves the line changes nothing for those ahead and makes nobody behind later | `line.rs`, `leave` | `tests/schedules.rs`; loom `refund_against_acquire` |
-//! | R6 | no grant during a pause; after it callers come at the rate, not in a herd | `bucket.rs`, `pause` | `tests/schedules.rs`; loom `two_callers_and_a_pause` |
-//! | R7 | no rate, cost or time overflows or panics | `bucket.rs` | `tests/schedules.rs`, `tests/extremes.rs` |
-//! | R8 | waiters use no CPU: they sleep on a condition variable, outside every lock | `core.rs`, `wait` | `tests/demand.rs`; loom `a_look_during_a_wait` |
-//! | R9 | a cancel wakes every waiter | `cancel.rs` | loom `cancel_against_a_wait` |
+//! Checks named `schedules` and so on are files in `tests/`; others are models in
+//! `tests/loom_limiter.rs`, which explores every interleaving. Each mutant is a fault built in under
+//! the model checker, which the check before it must find.
+//!
+//! | | what holds | code | check | mutant |
+//! |---|---|---|---|---|
+//! | R1 | in every window of `t` each limit grants, less refunds, at most `burst + rate · t`; from the start of an empty one at most `rate · t`; by the stamps of [`Permit::granted_at`], exactly | `bucket.rs`: `risen` | `schedules`, `demand`; `three_callers` | `sleep-credited-twice` |
+//! | R2 | under steady demand one limit grants at least 99 % of its rate; the head never waits while all levels suffice | `line.rs`: `catch_up`, `plan` | `demand`, `schedules`; `two_late_callers`, `set_rate_against_a_wait` | `late-wake-up-loses-credit`, `earlier-turn-not-told` |
+//! | R3 | grants come in the order in which callers joined the line, and nobody passes it | `line.rs`; `core.rs`: `take_now` | `schedules`, `contract`; `a_newcomer_against_the_line` | `line-jumped` |
+//! | R4 | all limits are charged or none | `core.rs`: `take_now` | `schedules`; `two_limits` | `levels-one-at-a-time` |
+//! | R5 | who leaves the line changes nothing for those ahead and makes nobody behind later | `line.rs`: `leave` | `schedules`; `refund_against_acquire`, `a_dropped_permit_against_a_wait` | `refund-lost`, `place-kept` |
+//! | R6 | no grant during a pause; after it callers come at the rate, not in a herd | `bucket.rs`: `pause` | `schedules`; `two_callers_and_a_pause` | `credit-kept-over-pause` |
+//! | R7 | no rate, cost or time overflows or panics | `bucket.rs`: `earned_in_ages` | `extremes`; `a_wait_of_ages` | `ages-overflow` |
+//! | R8 | waiters use no CPU: they sleep on a condition variable, outside every lock | `core.rs`: `sleep` | `demand`; `a_look_during_a_wait` | `sleep-under-lock` |
+//! | R9 | a cancel wakes every waiter | `cancel.rs`: `cancel` | `contract`; `cancel_against_a_wait` | `waiters-not-woken` |
 //!
 //! Not promised: fairness among callers that have not joined the line yet, a bound on how late the
 //! operating system wakes a thread, and anything across processes.

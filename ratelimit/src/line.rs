@@ -97,7 +97,11 @@ impl<const N: usize> Line<N> {
         let now = now.max(front.levels.at());
         while self.entries.front().is_some_and(|head| head.ready <= now) && front.has_place() {
             let Some(head) = self.entries.pop_front() else { break };
-            front.levels.advance(head.ready);
+            front.levels.advance(if mutant("late-wake-up-loses-credit") {
+                now
+            } else {
+                head.ready
+            });
             debug_assert!(front.levels.covers(head.cost), "granted before its time");
             let grant = Grant { cost: head.cost, at: front.levels.at(), joined: head.joined };
             front.take(head.cost);

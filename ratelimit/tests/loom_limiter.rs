@@ -91,6 +91,57 @@ fn two_callers_and_a_pause() {
     });
 }
 
+/// R2: who is late loses nothing, nor do those behind: each is granted at its own time.
+///
+/// Kills: late-wake-up-loses-credit
+#[test]
+fn two_late_callers() {
+    explore(None, || {
+        let (limiter, clock) = limiter(1, 0);
+        let first = limiter.reserve(1).unwrap();
+        let second = limiter.reserve(1).unwrap();
+        let other = limiter.clone();
+        let looker = thread::spawn(move || drop(other.stats()));
+        clock.advance(5 * SECOND);
+        assert_eq!(first.wait().unwrap().granted_at(), SECOND);
+        assert_eq!(second.wait().unwrap().granted_at(), 2 * SECOND);
+        looker.join().unwrap();
+    });
+}
+
+/// R3: a newcomer does not pass those who wait, though what it asks for may be there.
+///
+/// Kills: line-jumped
+#[test]
+fn a_newcomer_against_the_line() {
+    explore(None, || {
+        let (limiter, clock) = limiter(2, 0);
+        let first = limiter.reserve(2).unwrap();
+        let other = limiter.clone();
+        let newcomer = thread::spawn(move || other.try_acquire_one().is_ok());
+        clock.advance(SECOND); // one is there, for which the first in line saves
+        let passed = newcomer.join().unwrap();
+        clock.advance(SECOND);
+        assert_eq!((passed, first.wait().unwrap().granted_at()), (false, 2 * SECOND));
+    });
+}
+
+/// R7: a caller that wakes after ages finds a full level, no more and no less.
+///
+/// Kills: ages-overflow
+#[test]
+fn a_wait_of_ages() {
+    explore(None, || {
+        let (limiter, clock) = limiter(3, 0);
+        let waiter = caller(&limiter);
+        clock.advance(Duration::MAX);
+        let granted = waiter.join().unwrap();
+        assert!(granted == 1 || granted == Duration::MAX.as_secs());
+        let (left, early) = (available(&limiter), granted == 1);
+        assert_eq!(left, if early { 3 } else { 2 });
+    });
+}
+
 /// R4: whoever looks sees a permit taken from both limits or from none.
 ///
 /// Kills: levels-one-at-a-time
