@@ -171,6 +171,28 @@ fn no_more_items_are_open_than_the_window_holds() {
     assert!(most <= 10, "{most} items were open at once");
 }
 
+/// Half a window of items that wait for an hour must not keep the other half empty.
+#[test]
+fn a_window_half_held_lets_the_other_half_through() {
+    let root = tempfile::tempdir().unwrap();
+    let stop = pipeline::Stop::new();
+    let in_step = stop.clone();
+    let mut p = Pipeline::new("half");
+    let n = p.items(Numbers, 0..100_u64, |n| *n);
+    let hour = std::time::Duration::from_secs(3_600);
+    let one = p.each("one", n).backoff(hour, hour).run(move |_, _, n| {
+        if *n < 7 {
+            Err("later")?;
+        }
+        if *n == 99 {
+            in_step.stop();
+        }
+        Ok(*n)
+    });
+    let report = p.run(all(one), &options(&root, "r").window(8).stop(stop)).unwrap();
+    assert_eq!(ran(&report), 93, "{report}");
+}
+
 #[test]
 fn only_what_the_target_needs_is_run_and_pulled() {
     let root = tempfile::tempdir().unwrap();

@@ -101,6 +101,14 @@ fn call(
         Ok(())
     };
     let hooks = Hooks { cancel: &engine.cancel, begin: &begin };
+    let _span = tracing::debug_span!(
+        "step",
+        run = engine.run,
+        stage = stage.name,
+        item = task.item.shown(),
+        attempt = task.failed + 1
+    )
+    .entered();
     // What a panic may leave half done is the user's own captured state, which the closure's
     // `Send + Sync` makes them guard, and the adapter, which is discarded.
     let result = catch_unwind(AssertUnwindSafe(|| (stage.step)(cx, given, &hooks)));

@@ -142,6 +142,7 @@ impl Engine {
     }
 
     fn tell(&self, event: &Event<'_>) {
+        log(&self.stages, event);
         if let Some(observe) = &self.observe {
             observe(event);
         }
@@ -177,6 +178,27 @@ impl Engine {
 impl OnStop for Engine {
     fn on_stop(&self) {
         self.end(Ending::Stopped);
+    }
+}
+
+/// What happens, for `tracing`: names, counts and causes, never a value.
+fn log(stages: &[StageDef], event: &Event<'_>) {
+    let name = |stage: usize| stages[stage].name.as_str();
+    match event {
+        Event::Again { stage, item, attempt, pause, cause } => {
+            tracing::info!(stage = name(*stage), item, attempt, ?pause, cause, "to be tried again");
+        }
+        Event::RateLimited { stage, item, pause } => {
+            tracing::info!(stage = name(*stage), item, ?pause, "no capacity");
+        }
+        Event::Failed { stage, item, attempts, cause } => {
+            tracing::warn!(stage = name(*stage), item, attempts, cause, "failed");
+        }
+        Event::Done { stage, item, took, .. } => {
+            tracing::debug!(stage = name(*stage), item, ?took, "recorded");
+        }
+        Event::Ended { end } => tracing::info!(?end, "the run is over"),
+        _ => {}
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use checkpoint::{Batch, Checkpoint, Durability};
 use serde::Serialize;
@@ -19,6 +20,9 @@ use crate::inputs::Wire;
 use crate::plan::Plan;
 use crate::record::{MadeOf, StartRecord};
 
+/// How long a source waits for a window to become half empty.
+const GATHER: Duration = Duration::from_millis(2);
+
 /// See the module.
 pub(crate) struct LocalStore {
     records: Records,
@@ -34,6 +38,8 @@ pub(crate) struct LocalStore {
 struct Ready {
     index: Index,
     ended: bool,
+    /// By scope: its source found the window full and sleeps.
+    full: Vec<bool>,
 }
 
 /// A run's checkpoint, read and written in the schema of [`crate::record`].
@@ -147,8 +153,9 @@ impl LocalStore {
         values: &[(usize, Cell)],
         window: usize,
     ) -> (Self, Change) {
+        let full = vec![false; plan.scopes.len()];
         let (index, change) = Index::new(plan, values);
-        let ready = Mutex::new(Ready { index, ended: false });
+        let ready = Mutex::new(Ready { index, ended: false, full });
         (LocalStore { records, window, ready, changed: Condvar::new() }, change)
     }
 
@@ -158,18 +165,21 @@ impl LocalStore {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes whom the change concerns. A window wakes its source when it is half empty, not at
-    /// every slot: or each item would cost two switches of threads.
-    fn announce(&self, ready: MutexGuard<'_, Ready>, change: &Change) {
-        let index = &ready.index;
-        let room = |&scope: &usize| {
-            index.has_lists(scope) || index.has_room(scope, self.window.div_ceil(2))
-        };
-        let wake = change.ended || change.room.iter().any(room);
+    /// Wakes whom the change concerns: see [`Store::await_room`] for windows.
+    fn announce(&self, mut ready: MutexGuard<'_, Ready>, change: &Change) {
+        let mut wake = change.ended;
+        for &scope in &change.room {
+            let first = std::mem::take(&mut ready.full[scope]);
+            wake |= first || ready.index.has_lists(scope) || self.is_half_empty(&ready, scope);
+        }
         drop(ready);
         if wake {
             self.changed.notify_all();
         }
+    }
+
+    fn is_half_empty(&self, ready: &Ready, scope: usize) -> bool {
+        ready.index.has_room(scope, self.window.div_ceil(2))
     }
 
     fn wait<'r>(&self, ready: MutexGuard<'r, Ready>) -> MutexGuard<'r, Ready> {
@@ -260,7 +270,16 @@ impl Store for LocalStore {
     fn await_room(&self, scope: usize) -> bool {
         let mut ready = self.lock();
         while !ready.ended && !ready.index.has_room(scope, self.window) {
+            ready.full[scope] = true;
             ready = self.wait(ready);
+            if ready.ended || !ready.index.has_room(scope, self.window) {
+                continue;
+            }
+            // The first slot is free. Waking for each would cost two switches of threads an item, so
+            // it waits for half of them, but not long: the others may be held for an hour.
+            let until = |ready: &mut Ready| !ready.ended && !self.is_half_empty(ready, scope);
+            let gathered = self.changed.wait_timeout_while(ready, GATHER, until);
+            ready = gathered.unwrap_or_else(PoisonError::into_inner).0;
         }
         !ready.ended
     }
