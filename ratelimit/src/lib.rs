@@ -21,6 +21,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Coming from governor, leaky-bucket, tower or a sleep loop: see [`moving`].
+//!
 //! # The rule
 //!
 //! Each limit has a level that grows at its rate up to its burst. There is one line for all limits.
@@ -68,6 +70,7 @@ mod keyed;
 mod limiter;
 mod line;
 mod moment;
+pub mod moving;
 mod name;
 mod parker;
 mod permit;

@@ -59,6 +59,13 @@ pub(crate) use self::real::Spin;
 mod real {
     /// A spin lock for critical sections of a few nanoseconds.
     ///
+    /// Why not a std mutex: it parks, and under contention a permit then costs 130 to 145 ns, where
+    /// this stays at 55 with 1 to 8 threads on two cores. Why not a compare-and-swap for one limit:
+    /// with the operating system's clock, the usual one, governor's is 2 ns faster than this (42
+    /// against 44), with the time stamp counter 8 (16 against 24); it would be a second algorithm
+    /// beside that for several limits, with no room for pauses, refunds, counts and who waits.
+    /// Figures: `xtask/peers`, medians on a busy machine with two cores.
+    ///
     /// Its waiters yield: on few cores a holder that was preempted then costs a yield, where
     /// spinning would cost the rest of a time slice.
     pub(crate) struct Spin<T>(spin::mutex::SpinMutex<T, spin::relax::Yield>);
