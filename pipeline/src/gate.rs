@@ -4,11 +4,11 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use ratelimit::{AcquireError, Cancel, Cost, LimitStats, Permit, RateLimiter};
+use ratelimit::{AcquireError, Cancel, Cost, LimitStats, Permit, RateLimiter, Reservation};
 
 use crate::cx::Cx;
 use crate::fault::Fault;
-use crate::inputs::Inputs;
+use crate::inputs::{Given, Inputs};
 
 /// What stands before a stage's calls.
 pub(crate) trait Gate: Send + Sync {
@@ -27,9 +27,27 @@ pub(crate) trait Gate: Send + Sync {
     /// The limits' names.
     fn names(&self) -> Vec<String>;
 
+    /// A place in the limiter's line for a step, which nobody will take: when its turn would come.
+    /// `None` if its cost cannot be told or never be granted.
+    #[cfg_attr(not(feature = "cli"), allow(dead_code))]
+    fn foresee<'g>(&'g self, given: &[Given]) -> Option<Box<dyn Foreseen + 'g>>;
+
     /// What callers wait for just now, if some do.
     #[cfg_attr(not(feature = "cli"), allow(dead_code))]
     fn waited_for(&self) -> Option<Wait>;
+}
+
+/// A place in line.
+#[cfg_attr(not(feature = "cli"), allow(dead_code))]
+pub(crate) trait Foreseen {
+    /// Time until its turn.
+    fn due_in(&self) -> Duration;
+}
+
+impl<const N: usize> Foreseen for Reservation<'_, N> {
+    fn due_in(&self) -> Duration {
+        self.ready_in()
+    }
 }
 
 /// The limit that holds callers up.
@@ -88,6 +106,12 @@ where
 
     fn names(&self) -> Vec<String> {
         self.limiter.stats().limits.iter().map(|limit| limit.name.to_string()).collect()
+    }
+
+    fn foresee<'g>(&'g self, given: &[Given]) -> Option<Box<dyn Foreseen + 'g>> {
+        let held = I::hold(given).ok()?;
+        let cost: Cost<N> = (self.cost)(I::lend(&held)).into();
+        Some(Box::new(self.limiter.reserve(cost).ok()?))
     }
 
     fn waited_for(&self) -> Option<Wait> {

@@ -11,9 +11,10 @@ use serde::de::DeserializeOwned;
 
 use crate::error::RunError;
 use crate::lock;
-use crate::name;
+use crate::name::{self, Item};
 use crate::record::{Ended, FailRecord, RunRecord, StartRecord, StepRecord};
 use crate::run_record;
+use crate::store::Recorded;
 
 /// One look at a run.
 pub(crate) struct Look {
@@ -87,10 +88,6 @@ impl Look {
         &self.run
     }
 
-    pub(crate) fn run_dir(&self) -> &Path {
-        &self.run_dir
-    }
-
     pub(crate) fn record(&self) -> Option<&RunRecord> {
         self.record.as_ref()
     }
@@ -140,6 +137,12 @@ impl Look {
         })
     }
 
+    /// When the call began that did not come back; `None` if there is none.
+    pub(crate) fn begun(&self, stage: &str, item: &Item) -> Result<Option<StartRecord>, RunError> {
+        let start = self.read::<StartRecord>(&item.record("start", stage))?;
+        Ok(start.filter(|start| !start.over))
+    }
+
     /// Calls that began and did not come back.
     pub(crate) fn calls(&self) -> Result<Vec<Call>, RunError> {
         let mut calls = Vec::new();
@@ -183,6 +186,35 @@ impl Look {
             let item = record.item_name().map_or_else(|| name::shown(encoded), str::to_string);
             Some(Ok(Named { stage: stage.to_string(), item, record }))
         })
+    }
+}
+
+impl Recorded for Look {
+    fn holds(&self, node: &str) -> bool {
+        self.snapshot.contains(node)
+    }
+
+    fn read<T: DeserializeOwned>(&self, node: &str) -> Result<Option<T>, RunError> {
+        get(&self.snapshot, &self.run, node)
+    }
+
+    fn run_dir(&self) -> &Path {
+        &self.run_dir
+    }
+}
+
+/// A run that has not begun has no record.
+impl Recorded for Option<&Look> {
+    fn holds(&self, node: &str) -> bool {
+        self.is_some_and(|look| look.holds(node))
+    }
+
+    fn read<T: DeserializeOwned>(&self, node: &str) -> Result<Option<T>, RunError> {
+        self.map_or(Ok(None), |look| look.read(node))
+    }
+
+    fn run_dir(&self) -> &Path {
+        self.map_or(Path::new(""), |look| &look.run_dir)
     }
 }
 

@@ -180,6 +180,9 @@ impl Stage {
     }
 
     fn speed(&mut self, now: Instant) -> Option<f64> {
+        if self.ran == 0 {
+            self.looks.clear(); // what was waited for before the first is no slowness of the stage
+        }
         self.looks.push_back((now, self.ran));
         while self.looks.get(1).is_some_and(|(at, _)| now.duration_since(*at) > MEMORY) {
             self.looks.pop_front();

@@ -91,6 +91,16 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     }
 }
 
+/// `a, b, c and 17 more`.
+pub(super) fn some(of: &[String], most: usize) -> String {
+    let shown = of.len().min(most);
+    let text = of[..shown].join(", ");
+    match of.len() - shown {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,5 +129,8 @@ mod tests {
         assert_eq!(cut("äöüß", 4), "äöüß");
         assert_eq!(cut("äöüßx", 4), "äöü…");
         assert_eq!(step("video", ""), "video");
+        let keys = ["a", "b", "c"].map(String::from);
+        assert_eq!(some(&keys, 2), "a, b and 1 more");
+        assert_eq!(some(&keys, 3), "a, b, c");
     }
 }

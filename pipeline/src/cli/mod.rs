@@ -30,8 +30,11 @@ mod events;
 mod exit;
 mod export;
 mod failures;
+mod forecast;
 mod graph;
 mod human;
+mod pace;
+mod plan;
 mod progress;
 mod results;
 mod run;
@@ -82,6 +85,8 @@ struct Place {
 enum What {
     /// Run what is not done yet (default)
     Run(run::Run),
+    /// Show what would run and why; changes nothing
+    Plan(plan::Plan),
     /// Show how far a run is, live or dead; takes no lock
     Status(status::Status),
     /// Show what failed, why, and after how many attempts
@@ -193,6 +198,10 @@ impl Pipeline {
         };
         let done = match what.unwrap_or_else(|| What::Run(run::Run::default())) {
             What::Run(run) => run.go(self, target, &place, finish),
+            What::Plan(plan) => {
+                let wires = self.target(target.wires());
+                plan.go(self, &wires, &place)
+            }
             What::Status(status) => status.go(&place),
             What::Failures(failures) => failures.go(&place),
             What::Results(results) => results.go(&place),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::board::Board;
+use super::plan::Plan;
 use super::progress::Progress;
 use super::{Outcome, Place, events, exit, signals};
 use crate::options::{Halt, Options};
@@ -28,6 +29,9 @@ pub(super) struct Run {
     /// Stop starting steps once so many have failed
     #[arg(long, value_name = "N")]
     halt_after: Option<u64>,
+    /// Show what would run and why, and change nothing: as `plan` does
+    #[arg(long = "dry-run")]
+    dry: bool,
     /// Print what happens as JSON, one object a line
     #[arg(long)]
     json: bool,
@@ -41,10 +45,14 @@ impl Run {
         place: &Place,
         finish: impl FnOnce(&Report<R::Output>) -> Result<(), Box<dyn Error>>,
     ) -> Outcome {
-        let (name, stop) = (pipeline.name.clone(), Stop::new());
         if let Some(items) = self.limit {
             pipeline.graph.take(items as usize);
         }
+        if self.dry {
+            let wires = pipeline.target(target.wires());
+            return Plan { only: self.only, json: self.json }.go(pipeline, &wires, place);
+        }
+        let (name, stop) = (pipeline.name.clone(), Stop::new());
         let progress = Progress::start(Board::new(&pipeline.graph), self.json);
         signals::install(&stop, progress.say());
         let options = Options::new(&place.root, place.run()?.clone()).stop(stop);

@@ -10,6 +10,7 @@ use super::{Outcome, Place, exit, human};
 use crate::artefact::Artefact;
 use crate::error::RunError;
 use crate::look::{self, Life, Look};
+use crate::store::Recorded;
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct Verify {

@@ -23,6 +23,8 @@ use workqueue::WorkQueue;
 use self::ending::{Ending, Endings};
 use self::retry::Capacity;
 pub(crate) use self::run::run;
+#[cfg(feature = "cli")]
+pub(crate) use self::run::settle_options;
 use self::tally::Tally;
 use crate::digest::Digest;
 use crate::error::RunError;

@@ -64,7 +64,7 @@ pub(crate) fn run(
 }
 
 /// Puts the options that change the graph into it; the target that they leave.
-fn settle_options(
+pub(crate) fn settle_options(
     graph: &mut Graph,
     target: &[Wire],
     options: &Options,

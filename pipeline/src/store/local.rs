@@ -10,15 +10,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::{Cached, Miss, Outcome, Seed, StepId, StepName, Store, Why};
-use crate::artefact::Artefact;
+use super::cached::{Recorded, cached};
+use super::{Cached, Outcome, Seed, StepId, StepName, Store};
 use crate::digest::Digest;
 use crate::error::RunError;
 use crate::graph::Cell;
 use crate::index::{Change, Duplicate, Index, Need};
 use crate::inputs::Wire;
 use crate::plan::Plan;
-use crate::record::{MadeOf, StartRecord};
+use crate::record::StartRecord;
 
 /// How long a source waits for a window to become half empty.
 const GATHER: Duration = Duration::from_millis(2);
@@ -48,16 +48,6 @@ pub(crate) struct Records {
     checkpoint: Checkpoint,
     run: String,
     run_dir: PathBuf,
-}
-
-/// What of a step's record tells whether it still holds; the rest is not parsed.
-#[derive(serde::Deserialize)]
-struct Look {
-    key: Digest,
-    made_of: MadeOf,
-    value: Box<RawValue>,
-    #[serde(default)]
-    files: Vec<Artefact>,
 }
 
 #[derive(serde::Deserialize)]
@@ -99,39 +89,6 @@ impl Records {
         RunError::Checkpoint { run: self.run.clone(), source: error.into() }
     }
 
-    /// See [`Store::cached`].
-    pub(crate) fn cached(
-        &self,
-        step: StepName<'_>,
-        key: &Digest,
-        call: &str,
-    ) -> Result<Cached, RunError> {
-        let mut stale_files = false;
-        let mut why = Why::New;
-        let node = step.item.record("step", step.stage);
-        if self.checkpoint.contains(&node)
-            && let Some(found) = self.get::<Look>(&node)?
-        {
-            let missing = || found.files.iter().find_map(|file| file.missing(&self.run_dir));
-            if found.key != *key {
-                stale_files = !found.files.is_empty();
-                why = Why::Changed(found.made_of);
-            } else if let Some(missing) = missing() {
-                stale_files = true;
-                why = Why::File(missing);
-            } else {
-                return Ok(Cached::Hit { hash: Digest::of(found.value.get().as_bytes()) });
-            }
-        }
-        let start = step.item.record("start", step.stage);
-        let in_doubt = self.checkpoint.contains(&start)
-            && self
-                .get::<StartRecord>(&start)?
-                .is_some_and(|start| !start.over && start.idempotency_key == call);
-        let failed = self.checkpoint.contains(&step.item.record("fail", step.stage));
-        Ok(Cached::Miss(Miss { why, stale_files, failed, in_doubt }))
-    }
-
     fn value(&self, step: StepName<'_>) -> Result<Arc<str>, RunError> {
         let node = step.item.record("step", step.stage);
         match self.get::<ValueAlone>(&node)? {
@@ -142,6 +99,20 @@ impl Records {
                 source: "it was there and is gone".into(),
             }),
         }
+    }
+}
+
+impl Recorded for Records {
+    fn holds(&self, node: &str) -> bool {
+        self.checkpoint.contains(node)
+    }
+
+    fn read<T: DeserializeOwned>(&self, node: &str) -> Result<Option<T>, RunError> {
+        self.get(node)
+    }
+
+    fn run_dir(&self) -> &Path {
+        &self.run_dir
     }
 }
 
@@ -199,7 +170,7 @@ impl Store for LocalStore {
     }
 
     fn cached(&self, step: StepName<'_>, key: &Digest, call: &str) -> Result<Cached, RunError> {
-        self.records.cached(step, key, call)
+        cached(&self.records, step, key, call)
     }
 
     fn reused(&self, id: StepId, hash: Digest) -> Change {

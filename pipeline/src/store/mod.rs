@@ -3,11 +3,14 @@
 //! Small, blocking, and only as wide as one process needs. The engine must not assume more of a
 //! store than stands here: not that an error means not written, not that it holds upstream values.
 
+mod cached;
 mod local;
 mod members;
 
 use std::sync::Arc;
 
+#[cfg(feature = "cli")]
+pub(crate) use self::cached::{Recorded, cached};
 pub(crate) use self::local::{LocalStore, Records};
 pub(crate) use self::members::StoredMembers;
 use crate::digest::Digest;

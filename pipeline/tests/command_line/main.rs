@@ -4,6 +4,7 @@
 //! it runs the tests.
 
 mod looking;
+mod planning;
 mod program;
 mod running;
 mod shell;
@@ -16,7 +17,7 @@ fn main() -> ExitCode {
     if std::env::var_os("TALK").is_some() {
         return program::main();
     }
-    let tests = [looking::TESTS, running::TESTS].concat();
+    let tests = [looking::TESTS, planning::TESTS, running::TESTS].concat();
     let trials = tests.into_iter().map(|(name, test)| {
         Trial::test(name, move || {
             test();

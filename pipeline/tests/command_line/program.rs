@@ -37,7 +37,8 @@ fn deck() -> impl Iterator<Item = Slide> + Send {
     (0..setting("SLIDES", 3_usize)).map(move |n| {
         trace("deck", n);
         let text = if n == edited { format!("edited {n}") } else { format!("slide {n}") };
-        Slide { id: format!("s{n}"), text }
+        let id = if setting("TWICE", 0) == 1 { 0 } else { n };
+        Slide { id: format!("s{id}"), text }
     })
 }
 
@@ -67,7 +68,7 @@ pub(crate) fn main() -> ExitCode {
     let slow = RateLimiter::new([("calls", Rate::at_most(setting("CALLS", 1_000), MINUTE))]);
     let slow = slow.unwrap();
 
-    let mut p = Pipeline::new("talk");
+    let mut p = Pipeline::new(&setting("NAME", "talk".to_string()));
     let slide = p.items(Slides, deck(), |slide| slide.id.clone());
     let style = p.value("style", setting("STYLE", "calm".to_string()));
     let script = p
