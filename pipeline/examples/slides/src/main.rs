@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 use std::{env, fs};
 
 use clap::{Parser, ValueEnum};
@@ -31,6 +32,10 @@ struct Args {
     #[arg(long, global = true, value_name = "N", default_value_t = 60)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     requests_per_minute: u64,
+    /// The longest that one call may take, in seconds
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 180)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
     /// The film's size, in pixels
     #[arg(long, global = true, value_name = "WIDTHxHEIGHT", default_value_t = Size::HD)]
     size: Size,
@@ -77,7 +82,8 @@ fn main() -> ExitCode {
         Err(error) => return complain(&*error, USAGE),
     };
     let mut p = Pipeline::new("slides");
-    let film = stages::describe(&mut p, Job { deck, size: args.size, maker, ledger });
+    let longest = Duration::from_secs(args.timeout);
+    let film = stages::describe(&mut p, Job { deck, size: args.size, maker, longest, ledger });
     p.command_then(film, command, |report| {
         let Some(film) = &report.output else { return Ok(()) };
         let kept = report.path(film);

@@ -30,6 +30,8 @@ pub struct Job {
     pub size: Size,
     /// Who makes scripts, sound and pictures.
     pub maker: Maker,
+    /// How long one call of the maker may take.
+    pub longest: Duration,
     /// Where the calls are written down.
     pub ledger: Ledger,
 }
@@ -126,9 +128,7 @@ impl Maker {
 
 /// Describes the whole work; the node is the film.
 pub fn describe(p: &mut Pipeline, job: Job) -> Node<Artefact, Root> {
-    /// Speech and images take their time; a chat does, too, on a bad day.
-    const LONGEST: Duration = Duration::from_mins(3);
-    let Job { deck, size, maker, ledger } = job;
+    let Job { deck, size, maker, longest, ledger } = job;
     let (ledger, workers, limits) = (Arc::new(ledger), maker.workers(), maker.limits());
     let connect = || {
         let maker = maker.clone();
@@ -143,7 +143,7 @@ pub fn describe(p: &mut Pipeline, job: Job) -> Node<Artefact, Root> {
     let made = p.value("made", maker.made());
     let frame = p.value("size", size);
 
-    let mut script = p.each("script", (slide, made)).workers(workers).timeout(LONGEST);
+    let mut script = p.each("script", (slide, made)).workers(workers).timeout(longest);
     if let Some(limits) = &limits {
         script = script.limit(limits.chat.limiter(), |(slide, _)| OpenAi::chat_cost(slide));
     }
@@ -154,7 +154,7 @@ pub fn describe(p: &mut Pipeline, job: Job) -> Node<Artefact, Root> {
         Ok(text)
     });
 
-    let mut audio = p.each("audio", (script, made)).workers(workers).timeout(LONGEST);
+    let mut audio = p.each("audio", (script, made)).workers(workers).timeout(longest);
     if let Some(limits) = &limits {
         audio = audio.limit(limits.speech.limiter(), |_| 1);
     }
@@ -165,7 +165,7 @@ pub fn describe(p: &mut Pipeline, job: Job) -> Node<Artefact, Root> {
         keep(cx, "wav", &wav)
     });
 
-    let mut image = p.each("image", (slide, made, frame)).workers(workers).timeout(LONGEST);
+    let mut image = p.each("image", (slide, made, frame)).workers(workers).timeout(longest);
     if let Some(limits) = &limits {
         image = image.limit(limits.images.limiter(), |_| 1);
     }

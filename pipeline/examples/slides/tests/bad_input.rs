@@ -147,21 +147,24 @@ fn largest_file(folder: &Path, not: &str) -> PathBuf {
     files.max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap()
 }
 
-/// A file system of 3 MB, if this user may mount one; unmounted when dropped.
+/// A file system of 2.6 MB, if this user may mount one; unmounted when dropped.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     fn mount(at: PathBuf) -> Option<SmallDisk> {
         fs::create_dir(&at).ok()?;
-        let disk = SmallDisk(at);
-        disk.mount_with("size=2600k").then_some(disk)
+        mount(&at, "size=2600k").then(|| SmallDisk(at))
     }
 
-    fn mount_with(&self, options: &str) -> bool {
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&self.0);
-        mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    fn grow(&self) -> bool {
+        mount(&self.0, "remount,size=64m")
     }
+}
+
+fn mount(at: &Path, options: &str) -> bool {
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at);
+    mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 impl Drop for SmallDisk {
@@ -194,7 +197,7 @@ fn a_full_disk() {
     // With room the same command goes on.
     if let Some(disk) = &disk {
         assert!(kept > 0);
-        assert!(disk.mount_with("remount,size=64m"));
+        assert!(disk.grow());
     }
     let ended = program::run(folder.path(), &ARGS);
     assert_eq!(ended.code, Some(0), "{ended:?}");

@@ -170,6 +170,34 @@ fn a_broken_service_is_tried_again_under_the_same_key() {
 }
 
 #[test]
+fn a_service_that_never_answers_is_given_up_after_the_timeout() {
+    let service = Service::start(|call, before| match (call.endpoint, before) {
+        ("chat", 0) => Reply::Silence,
+        _ => work(),
+    });
+    let folder = with_deck();
+    let ended = run(folder.path(), &service, &["--timeout", "1"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let chat = at(&service, "chat");
+    assert_eq!(chat.len(), 2);
+    assert_eq!(chat[0].idempotency_key, chat[1].idempotency_key);
+    let waited = chat[1].at.saturating_sub(chat[0].at);
+    assert!(waited >= Duration::from_millis(990), "given up after {waited:?}");
+}
+
+#[test]
+fn an_address_that_is_none_halts_the_run() {
+    let folder = with_deck();
+    for address in ["ftp://127.0.0.1/v1", "no address", "http://"] {
+        let args = ["run", "--deck", "deck.md", "--provider", "openai", "--base-url", address];
+        let mut command = program::slides(folder.path(), &args);
+        let ended = program::end(command.env("OPENAI_API_KEY", "secret"));
+        assert_eq!(ended.code, Some(5), "{address}: {ended:?}");
+        assert!(ended.err.contains("check --base-url"), "{address}: {}", ended.err);
+    }
+}
+
+#[test]
 fn a_service_that_stays_broken_is_named_with_what_it_said() {
     for (reply, said) in
         [(500, "answered 500: the machine is on fire"), (200, "not the JSON of a chat completion")]

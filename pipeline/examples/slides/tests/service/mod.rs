@@ -50,6 +50,8 @@ pub(crate) enum Reply {
     Lost,
     /// The connection breaks, nothing was done.
     Nothing,
+    /// Nothing is sent for longer than anybody waits.
+    Silence,
 }
 
 impl Service {
@@ -122,6 +124,11 @@ impl<F: Fn(&Call, usize) -> Reply> Shared<F> {
                     return Ok(());
                 }
                 Reply::Lost | Reply::Nothing => return Ok(()),
+                Reply::Silence => {
+                    // Real time: it is the client's clock that must end this.
+                    thread::sleep(Duration::from_mins(1));
+                    return Ok(());
+                }
             };
             writer.write_all(&answer)?;
         }
