@@ -11,7 +11,7 @@ use crate::journal::Journal;
 use crate::lock::locked;
 use crate::recover::{Adopted, adopt};
 use crate::run::Run;
-use crate::vfs::{Folder, LOG, LockFile};
+use crate::vfs::{Folder, LOG, LockFile, uninterrupted};
 use crate::{Checkpoint, Error, Result, RunId, disk};
 
 /// What a save has survived when it returns.
@@ -124,7 +124,10 @@ impl Builder {
 pub(crate) fn open_in(folder: Box<dyn Folder>, id: RunId, options: Options) -> Result<Checkpoint> {
     let mut lock = lock_file(&*folder)?;
     let adopted = locked(&mut *lock, &*folder, true, options.lock_timeout, || {
-        folder.sweep().map_err(Error::io("sweep", folder.path()))?;
+        // A courtesy: what stays now is swept by a later open.
+        if let Err(error) = uninterrupted(|| folder.sweep()) {
+            tracing::warn!(path = %folder.path().display(), %error, "could not be swept");
+        }
         create_log(&*folder, &id)?;
         adopt(&*folder, &id)
     })??;
@@ -138,14 +141,14 @@ pub(crate) fn open_in(folder: Box<dyn Folder>, id: RunId, options: Options) -> R
 
 pub(crate) fn lock_file(folder: &dyn Folder) -> Result<Box<dyn LockFile>> {
     let path = folder.path().join(crate::vfs::LOCK);
-    folder
-        .lock_file()
+    uninterrupted(|| folder.lock_file())
         .map_err(Error::io("open for writing (checkpoint::read needs only to read)", &path))
 }
 
 /// Makes the first log if there is none. Under the lock.
 pub(crate) fn create_log(folder: &dyn Folder, id: &RunId) -> Result<()> {
-    let there = folder.identity(LOG).map_err(Error::io("look at", &folder.path().join(LOG)))?;
+    let there = uninterrupted(|| folder.identity(LOG))
+        .map_err(Error::io("look at", &folder.path().join(LOG)))?;
     if there.is_none() {
         Draft::begin(folder, id, false)?.publish().map_err(|failed| failed.error)?;
     }

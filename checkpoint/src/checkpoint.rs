@@ -14,7 +14,7 @@ use crate::log::{Guard, Place, Reply, Request, append_behind};
 use crate::run::Run;
 use crate::snapshot::{Entry, Snapshot, read_entry};
 use crate::value::to_json;
-use crate::{Batch, Error, Result, RunId, Seq, compact, names, record, time};
+use crate::{Batch, Error, Result, RunId, Seq, compact, names, record, recover, time};
 
 /// How often `update` runs its function before it gives up.
 const UPDATE_ATTEMPTS: u32 = 1000;
@@ -268,14 +268,20 @@ impl Checkpoint {
         let path = run.folder.path().join(crate::vfs::VIEW);
         let written = self.inner.group.claim(|journal| {
             journal.locked(true, || {
+                let mut tail = run.tail();
+                tail.check_poison(run)?;
+                // Or a view that another process has written already would go back.
+                recover::catch_up(run, &mut tail)?;
+                drop(tail);
                 let snapshot = self.snapshot();
-                run.folder.replace_view(&mut |out| {
+                let replaced = run.folder.replace_view(&mut |out| {
                     serde_json::to_writer(&mut *out, &snapshot)?;
                     out.write_all(b"\n")
-                })
+                });
+                replaced.map_err(Error::io("replace", &path))
             })
         });
-        written??.map_err(Error::io("replace", &path))
+        written??
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -328,7 +334,13 @@ impl Checkpoint {
     fn submit(&self, request: Request) -> Result<Reply> {
         let reply = self.inner.group.submit(request);
         self.inner.compact_if_due();
-        reply
+        reply.map_err(|error| match error {
+            // The group knows no files.
+            Error::Poisoned { path, reason } if path.as_os_str().is_empty() => {
+                Error::Poisoned { path: self.inner.run.folder.path().to_owned(), reason }
+            }
+            error => error,
+        })
     }
 
     fn check_size(&self, node: &str, bytes: usize) -> Result<()> {

@@ -64,6 +64,15 @@ impl Disk {
         Ok((aside, name))
     }
 
+    /// Whoever is making the file holds a lock on it; the kernel frees that when he dies.
+    fn remove_if_left(&self, name: &str) -> io::Result<()> {
+        let file = self.open_at(name, OFlags::RDONLY)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => self.remove(name),
+            Err(_) => Ok(()),
+        }
+    }
+
     fn open_at(&self, name: &str, flags: OFlags) -> io::Result<fs::File> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(fs::File::from(rustix::fs::openat(&self.folder, name, flags, PRIVATE)?))
@@ -121,16 +130,18 @@ impl Folder for Disk {
         for entry in rustix::fs::Dir::read_from(&self.folder)? {
             let entry = entry?;
             let Ok(name) = entry.file_name().to_str() else { continue };
-            if name.starts_with(TEMPORARY) {
-                let file = self.open_at(name, OFlags::RDONLY)?;
-                // Whoever is making it holds this lock; the kernel frees it when he dies.
-                let free = FlockOperation::NonBlockingLockExclusive;
-                if rustix::fs::flock(&file, free).is_ok() {
-                    self.remove(name)?;
-                }
+            let swept = if name.starts_with(TEMPORARY) {
+                self.remove_if_left(name)
             } else if name.starts_with(".atomicwrite") {
                 // Views are written under the run's lock, which we hold: nobody is at it.
-                fs::remove_dir_all(self.path.join(name))?;
+                fs::remove_dir_all(self.path.join(name))
+            } else {
+                continue;
+            };
+            match swept {
+                // Its owner was quicker.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                swept => swept?,
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::disk::Disk;
 use crate::recover::{Whole, read_whole, rest_of};
 use crate::scan::{LogFile, Rest, judge};
-use crate::vfs::{Folder, LOG};
+use crate::vfs::{Folder, LOG, uninterrupted};
 use crate::{Error, Result, RunId, Seq, Snapshot};
 
 /// A log that changes under a reader can look damaged once, not this often.
@@ -90,7 +90,7 @@ pub(crate) fn read_in(folder: &dyn Folder, run: &RunId) -> Result<(LogFile, Whol
 
 fn read_once(folder: &dyn Folder, run: &RunId) -> Result<(LogFile, Whole, u64)> {
     let path = folder.path().join(LOG);
-    let file = folder.open(LOG, false).map_err(|error| match error.kind() {
+    let file = uninterrupted(|| folder.open(LOG, false)).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Error::NoSuchRun { path: folder.path().to_owned() },
         _ => Error::io("open", &path)(error),
     })?;

@@ -64,9 +64,12 @@ fn string(out: &mut Vec<u8>, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{base, batch, open, put, remove};
     use crate::RunId;
     use crate::frame::{Body, body_of, nonce_that_fits, parse, parse_open, seal};
+    use crate::scan::later_records;
 
     const TIME: &str = "2026-11-24T22:43:00Z";
 
@@ -132,5 +135,32 @@ mod tests {
     fn a_body_can_be_sealed_again() {
         let body = put("a", TIME, b"[1,2]");
         assert_eq!(body_of(&line(3, &body)), body);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_parser_panic(bytes: Vec<u8>, like in "\\PC{0,60}", nonce: u32) {
+            let almost = [b"[\"00000000\",\"00000000\",1,0,", like.as_bytes(), b"]\n"].concat();
+            for bytes in [bytes, almost] {
+                prop_assert!(parse(&bytes, nonce).is_none());
+                prop_assert!(parse_open(&bytes).is_none());
+                prop_assert_eq!(later_records(&bytes, nonce).count(), 0);
+                let _ = nonce_that_fits(&bytes);
+            }
+        }
+
+        #[test]
+        fn what_is_sealed_is_found_wherever_it_stands(
+            node in "\\PC{1,20}", before: Vec<u8>, after: Vec<u8>, nonce: u32, seq: u64,
+        ) {
+            let mut bytes = before.clone();
+            seal(&mut bytes, nonce, 1, seq, 2, &put(&node, TIME, b"[1,\"x\"]"));
+            bytes.extend_from_slice(&after);
+            let found: Vec<_> = later_records(&bytes, nonce).collect();
+            prop_assert_eq!(found.len(), 1);
+            prop_assert_eq!((found[0].0, found[0].1.seq), (before.len(), seq));
+            let Body::Put { node: named, value, .. } = &found[0].1.body else { panic!() };
+            prop_assert_eq!((&**named, value.get()), (&*node, "[1,\"x\"]"));
+        }
     }
 }

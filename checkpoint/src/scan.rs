@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::frame::{self, Body, FORMAT, Record};
 use crate::index::{Slot, Span};
 use crate::left_out::{Check, left_out};
-use crate::vfs::{File, Identity, read_full};
+use crate::vfs::{File, Identity, read_full, uninterrupted};
 use crate::{Error, Result, RunId, Seq, time};
 
 /// Read at once while scanning.
@@ -87,7 +87,7 @@ impl LogFile {
     }
 
     pub(crate) fn len(&self) -> Result<u64> {
-        self.file.len().map_err(self.failed("look at"))
+        uninterrupted(|| self.file.len()).map_err(self.failed("look at"))
     }
 
     pub(crate) fn failed(&self, doing: &'static str) -> impl FnOnce(std::io::Error) -> Error {
