@@ -16,7 +16,6 @@ use crate::{Checkpoint, Error, Result, RunId, disk};
 
 /// What a save has survived when it returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
 pub enum Durability {
     /// Power loss: the record was flushed to the disk.
     #[default]

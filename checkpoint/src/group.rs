@@ -18,8 +18,9 @@ const GROUP_BYTES_MAX: usize = 1 << 20;
 pub trait Sink {
     /// The sink while it is locked against other processes.
     type Held: Held;
-    /// Waits briefly for company, if the last group had `last` members; `queued` counts them now.
-    fn gather(&mut self, last: usize, queued: &dyn Fn() -> usize);
+    /// Waits briefly for company: `crowd` callers were about when the last group ended, in it or
+    /// behind it; `queued` counts those who wait now.
+    fn gather(&mut self, crowd: usize, queued: &dyn Fn() -> usize);
     /// Locks, runs `work` with the locked sink or with why it could not be locked, unlocks.
     fn hold<R>(&mut self, work: impl FnOnce(Result<&mut Self::Held>) -> R) -> R;
 }
@@ -62,8 +63,9 @@ pub struct Group<S: Sink> {
 struct State<S: Sink> {
     sink: Option<S>,
     queue: VecDeque<Arc<Ticket<S>>>,
-    /// Members of the last group.
-    last: usize,
+    /// Members of the last group and those who waited behind it when it ended: the threads that
+    /// are likely to save again. Its members alone would let two half groups take turns for ever.
+    crowd: usize,
     /// A leader panicked: the sink is gone for good.
     broken: bool,
 }
@@ -91,7 +93,7 @@ struct Slot<Q, R> {
 impl<S: Sink> Group<S> {
     /// An empty queue before `sink`.
     pub fn new(sink: S) -> Self {
-        let state = State { sink: Some(sink), queue: VecDeque::new(), last: 0, broken: false };
+        let state = State { sink: Some(sink), queue: VecDeque::new(), crowd: 0, broken: false };
         Self { state: Mutex::new(state) }
     }
 
@@ -158,9 +160,9 @@ impl<S: Sink> Group<S> {
     fn lead(&self, sink: S) {
         let mut lead = Leading::new(self, sink);
         let Some(sink) = lead.sink.as_mut() else { return };
-        let last = lock(&self.state).last;
-        if last > 1 {
-            sink.gather(last, &|| lock(&self.state).queue.len());
+        let crowd = lock(&self.state).crowd;
+        if crowd > 1 {
+            sink.gather(crowd, &|| lock(&self.state).queue.len());
         }
         let requests = lock(&self.state).take_group(&mut lead.tickets);
         let tickets = &lead.tickets;
@@ -223,7 +225,6 @@ impl<S: Sink> State<S> {
             requests.push(request);
             tickets.extend(self.queue.pop_front());
         }
-        self.last = requests.len();
         requests
     }
 }
@@ -285,6 +286,9 @@ impl<S: Sink> Drop for Leading<'_, S> {
             return;
         }
         state.sink = self.sink.take();
+        if !self.tickets.is_empty() {
+            state.crowd = self.tickets.len() + state.queue.len();
+        }
         let next = state.queue.front().cloned();
         drop(state);
         if let Some(next) = next

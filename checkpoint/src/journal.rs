@@ -51,9 +51,9 @@ impl Sink for Journal {
     type Held = Log;
 
     /// Leader and followers settle into two groups that take turns; a short wait joins them.
-    fn gather(&mut self, last: usize, queued: &dyn Fn() -> usize) {
+    fn gather(&mut self, crowd: usize, queued: &dyn Fn() -> usize) {
         let (begun, most) = (Instant::now(), self.log.last_flush / 4);
-        while queued() < last && begun.elapsed() < most {
+        while queued() < crowd && begun.elapsed() < most {
             std::thread::yield_now();
         }
     }

@@ -10,7 +10,7 @@ use crate::index::{Change, Slot};
 use crate::left_out::{Check, left_out};
 use crate::run::{Run, Tail};
 use crate::scan::Position;
-use crate::vfs::{Flush, uninterrupted, write_all};
+use crate::vfs::{FILLER, Flush, uninterrupted, write_all};
 use crate::{Durability, Error, Result, Seq, compact, frame, recover, time};
 
 /// What a caller wants of the log.
@@ -194,6 +194,7 @@ pub(crate) fn append_behind(run: &Run, request: &Request) -> Option<Seq> {
         // Not flushed here: on one descriptor only one flush gets to see a write-back error, and
         // that must be the leader's. What is left is a torn tail that nobody was promised.
         let cut = uninterrupted(|| tail.log.file.set_len(tail.end.offset));
+        tail.allocated = tail.end.offset;
         if let Err(cut) = cut {
             tail.poisoned = Some(format!("a failed write ({error}) could not be undone: {cut}"));
         }
@@ -294,10 +295,33 @@ impl Framed {
     }
 }
 
+/// Space is made in steps that grow with the log, up to this.
+const STEP_MAX: u64 = 256 << 10;
+const STEP_MIN: u64 = 4 << 10;
+
+/// Makes space behind `end` when the log has outgrown what there was. It need not work: then the
+/// next flush records a new size, that is all.
+fn make_space(tail: &mut Tail, end: u64) {
+    if end <= tail.allocated {
+        return;
+    }
+    let step = (end / 2).clamp(STEP_MIN, STEP_MAX);
+    let filler = vec![FILLER; usize::try_from(step).unwrap_or(0)];
+    if write_all(&*tail.log.file, &filler, end).is_err() {
+        // What was written of it is filler, too.
+        tracing::debug!(path = %tail.log.path.display(), "no space was made ahead");
+    }
+    tail.allocated = end + step;
+}
+
 /// Appends, or undoes what it could and flushes that.
 fn write(run: &Run, tail: &mut Tail, bytes: &[u8]) -> Result<()> {
     let start = tail.end.offset;
-    let Err(error) = write_all(&*tail.log.file, bytes, start) else { return Ok(()) };
+    let Err(error) = write_all(&*tail.log.file, bytes, start) else {
+        make_space(tail, start + bytes.len() as u64);
+        return Ok(());
+    };
+    tail.allocated = start;
     let path = run.log_path();
     if left_out(Check::Undo) {
         return Err(Error::NotWritten { path, source: error });

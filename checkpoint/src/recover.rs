@@ -10,7 +10,7 @@ use crate::index::{self, Index};
 use crate::left_out::{Check, left_out};
 use crate::run::{Run, Tail, View};
 use crate::scan::{LogFile, Position, Rest, Scan, judge};
-use crate::vfs::{Flush, Folder, LOG, read_full, uninterrupted, write_all};
+use crate::vfs::{FILLER, Flush, Folder, LOG, read_full, uninterrupted, write_all};
 use crate::{Error, Result, RunId, time};
 
 /// Written again at once.
@@ -84,18 +84,22 @@ pub(crate) fn read_whole(log: &LogFile, start: Position) -> Result<Whole> {
             unproven.pop_front();
         }
     }
-    let clean = scan.is_clean();
+    let clean = scan.is_clean()?;
     let end = scan.position().clone();
     let updated_at = if end.seq == 0 { None } else { time::parse(&last_time) };
     Ok(Whole { index, end, updated_at, records, proven, clean })
 }
 
-/// The bytes from `at` to the end of the file.
+/// The bytes from `at` to the end of the file, without its filler.
 pub(crate) fn rest_of(log: &LogFile, at: &Position) -> Result<Vec<u8>> {
     let len = usize::try_from(log.len()?.saturating_sub(at.offset)).unwrap_or(usize::MAX);
     let mut rest = vec![0; len];
     let read = read_full(&*log.file, &mut rest, at.offset).map_err(log.failed("read"))?;
     rest.truncate(read);
+    // Filler behind is no part of it; one is kept, as it may end a line.
+    while rest.ends_with(&[FILLER, FILLER]) {
+        rest.pop();
+    }
     Ok(rest)
 }
 
@@ -148,6 +152,7 @@ pub(crate) fn catch_up(run: &Run, tail: &mut Tail) -> Result<()> {
     }
     if !follow(run, tail)? {
         cut(&*run.folder, &tail.log, &tail.end)?;
+        tail.allocated = tail.end.offset;
     }
     Ok(())
 }
@@ -183,7 +188,8 @@ fn follow(run: &Run, tail: &mut Tail) -> Result<bool> {
     if len < tail.end.offset {
         return Err(tail.log.corrupt(&tail.end));
     }
-    if len == tail.end.offset {
+    tail.allocated = len;
+    if tail.log.ends_at(tail.end.offset)? {
         return Ok(true);
     }
     let log = Arc::clone(&tail.log);
@@ -194,7 +200,7 @@ fn follow(run: &Run, tail: &mut Tail) -> Result<bool> {
     }
     tail.end = scan.position().clone();
     tail.durable = tail.durable.max(tail.end.durable);
-    let clean = scan.is_clean();
+    let clean = scan.is_clean()?;
     run.publish(tail);
     Ok(clean)
 }

@@ -37,6 +37,8 @@ pub(crate) struct Tail {
     pub(crate) log: Arc<LogFile>,
     /// The end of the last record that was appended or taken in.
     pub(crate) end: Position,
+    /// The file's length: up to here no append changes it.
+    pub(crate) allocated: u64,
     /// The highest seq that this handle knows to be on disk.
     pub(crate) durable: u64,
     /// Changes up to `end` that the view does not show yet.
@@ -59,6 +61,8 @@ impl Run {
         let tail = Tail {
             log: Arc::clone(&view.log),
             end: view.end.clone(),
+            // At least; the next append looks.
+            allocated: view.end.offset,
             durable,
             pending: Vec::new(),
             updated_at: view.updated_at,
@@ -98,6 +102,7 @@ impl Run {
         debug_assert!(new.end.seq >= tail.end.seq, "a file with less was adopted");
         tail.log = Arc::clone(&new.log);
         tail.end = new.end.clone();
+        tail.allocated = new.end.offset;
         tail.durable = durable;
         tail.updated_at = new.updated_at;
         tail.pending.clear();

@@ -20,7 +20,7 @@ pub struct RunInfo {
     pub nodes: usize,
     /// When its last record was written; `None` before the first.
     pub updated_at: Option<SystemTime>,
-    /// Size of its log.
+    /// Size of its log, without the space that is made ahead.
     pub bytes: u64,
     /// Where its log is damaged, if it is: see [`salvage`](crate::salvage).
     pub damaged_at: Option<u64>,
@@ -55,11 +55,11 @@ pub fn runs(root: impl AsRef<Path>) -> Result<Vec<RunInfo>> {
 fn info(root: &Path, name: RunId) -> Result<Option<RunInfo>> {
     let read = folder_of(root, &name).and_then(|folder| read_in(&*folder, &name));
     match read {
-        Ok((log, whole, _)) => Ok(Some(RunInfo {
+        Ok((_, whole, _)) => Ok(Some(RunInfo {
             name,
             nodes: whole.index.len(),
             updated_at: whole.updated_at,
-            bytes: log.len()?,
+            bytes: whole.end.offset,
             damaged_at: None,
         })),
         Err(Error::NoSuchRun { .. }) => Ok(None),

@@ -12,7 +12,7 @@ use crate::frame::{self, Body, Record};
 use crate::lock::locked;
 use crate::read::folder_of;
 use crate::scan::later_records;
-use crate::vfs::{Folder, LOG, read_full};
+use crate::vfs::{FILLER, Folder, LOG, read_full};
 use crate::{Error, Result, RunId, Seq, time};
 
 /// What [`salvage`] kept, and what it could not keep.
@@ -71,6 +71,9 @@ pub(crate) fn salvage_in(folder: &dyn Folder, run: &RunId) -> Result<Salvaged> {
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
     let read = read_full(&*file, &mut bytes, 0).map_err(Error::io("read", &path))?;
     bytes.truncate(read);
+    while bytes.ends_with(&[FILLER, FILLER]) {
+        bytes.pop();
+    }
     let corrupt = || Error::Corrupt { path: path.clone(), offset: 0, last_good_seq: Seq(0) };
     let nonce = find_nonce(&bytes).ok_or_else(corrupt)?;
     let kept = Kept::collect(&bytes, nonce);

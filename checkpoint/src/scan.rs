@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::frame::{self, Body, FORMAT, Record};
 use crate::index::{Slot, Span};
 use crate::left_out::{Check, left_out};
-use crate::vfs::{File, Identity, read_full, uninterrupted};
+use crate::vfs::{FILLER, File, Identity, read_full, uninterrupted};
 use crate::{Error, Result, RunId, Seq, time};
 
 /// Read at once while scanning.
@@ -90,6 +90,11 @@ impl LogFile {
         uninterrupted(|| self.file.len()).map_err(self.failed("look at"))
     }
 
+    /// Whether nothing was appended at `offset`: the file ends there, or its filler begins.
+    pub(crate) fn ends_at(&self, offset: u64) -> Result<bool> {
+        Ok(self.bytes(offset, 1)?.iter().all(|byte| *byte == FILLER))
+    }
+
     pub(crate) fn failed(&self, doing: &'static str) -> impl FnOnce(std::io::Error) -> Error {
         Error::io(doing, &self.path)
     }
@@ -158,9 +163,21 @@ impl<'f> Scan<'f> {
         &self.at
     }
 
-    /// Whether every byte up to the limit verified.
-    pub(crate) fn is_clean(&self) -> bool {
-        self.at.offset == self.limit && self.at.part == Part::Journal
+    /// Whether every byte up to the limit verified, or is filler.
+    pub(crate) fn is_clean(&self) -> Result<bool> {
+        if self.at.part != Part::Journal {
+            return Ok(false);
+        }
+        let mut at = self.at.offset;
+        while at < self.limit {
+            let more = (self.limit - at).min(CHUNK as u64);
+            let bytes = self.log.bytes(at, u32::try_from(more).unwrap_or(u32::MAX))?;
+            if bytes.is_empty() || bytes.iter().any(|byte| *byte != FILLER) {
+                return Ok(false);
+            }
+            at += bytes.len() as u64;
+        }
+        Ok(true)
     }
 
     /// Length of the next line with its newline, reading on as needed.

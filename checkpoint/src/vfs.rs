@@ -10,6 +10,9 @@ use std::time::{Duration, SystemTime};
 
 /// The only source of truth.
 pub(crate) const LOG: &str = "checkpoint.log";
+/// What stands between the last record and the end of the file: space that is there already, so that
+/// a flush need not record a new size. It is white space to every reader of JSON.
+pub(crate) const FILLER: u8 = b'\n';
 /// Empty, locked, never deleted.
 pub(crate) const LOCK: &str = "checkpoint.lock";
 /// The derived view for people.

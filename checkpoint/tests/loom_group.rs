@@ -69,7 +69,7 @@ fn failure() -> Error {
 impl Sink for Counter {
     type Held = Log;
 
-    fn gather(&mut self, _last: usize, _queued: &dyn Fn() -> usize) {}
+    fn gather(&mut self, _crowd: usize, _queued: &dyn Fn() -> usize) {}
 
     fn hold<R>(&mut self, work: impl FnOnce(Result<&mut Log, Error>) -> R) -> R {
         self.locked += 1;

@@ -33,6 +33,15 @@ fn check(root: &Path) {
     }
 }
 
+/// The log without the white space that is kept ready behind the last record.
+fn records(log: &Path) -> Vec<u8> {
+    let mut bytes = std::fs::read(log).unwrap();
+    while bytes.ends_with(b"\n\n") {
+        bytes.pop();
+    }
+    bytes
+}
+
 #[test]
 fn it_reads_what_we_write() {
     let root = tempfile::tempdir().unwrap();
@@ -50,7 +59,7 @@ fn it_reads_what_we_write() {
     check(root.path());
     // A torn tail.
     let log = root.path().join("r/checkpoint.log");
-    let bytes = std::fs::read(&log).unwrap();
+    let bytes = records(&log);
     std::fs::write(&log, &bytes[..bytes.len() - 3]).unwrap();
     check(root.path());
 }
