@@ -247,6 +247,33 @@ fn a_result_that_does_not_read_back_fails_its_step() {
     assert!(report.failures[0].cause.contains("does not read back"), "{report}");
 }
 
+/// The stage's own code ran well; what panics is the reading of a record of an earlier run.
+#[test]
+fn a_panic_outside_of_a_step_ends_the_run_instead_of_hanging_it() {
+    static ANGRY: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+    #[derive(serde::Serialize)]
+    struct Moody(u64);
+    impl<'de> serde::Deserialize<'de> for Moody {
+        fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+            assert!(!ANGRY.load(Ordering::SeqCst), "not today");
+            u64::deserialize(d).map(Moody)
+        }
+    }
+    let root = tempfile::tempdir().unwrap();
+    let run = |version| {
+        let mut p = Pipeline::new("faults");
+        let n = numbers(&mut p, 2);
+        let one = p.each("one", n).run(|_, _, n| Ok(Moody(*n)));
+        let two = p.each("two", one).version(version).run(|_, _, n| Ok(n.0));
+        p.run(all(two), &options(&root)).unwrap()
+    };
+    assert_eq!(run(1).end, End::Finished);
+    ANGRY.store(true, Ordering::SeqCst);
+    let report = run(2);
+    let End::Halted { reason } = &report.end else { panic!("{report}") };
+    assert_eq!(reason, "a worker of stage `two` panicked: not today");
+}
+
 #[test]
 fn times_beyond_the_clock_are_times_without_end() {
     let root = tempfile::tempdir().unwrap();

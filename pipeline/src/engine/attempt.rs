@@ -10,7 +10,7 @@ use workqueue::Step;
 
 use super::gather::{Unread, gather};
 use super::retry::{backoff, chance, full_disk};
-use super::{Engine, Task};
+use super::{Engine, Task, said};
 use crate::cx::{About, Cx, Said};
 use crate::digest::Digest;
 use crate::error::RunError;
@@ -122,9 +122,7 @@ fn call(
 
 /// A panic may have been chance once.
 fn panicked(task: &Task, payload: &(dyn Any + Send)) -> Fault {
-    let text = payload.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    let said = format!("the step panicked: {}", text.unwrap_or("without a message"));
+    let said = format!("the step panicked: {}", said(payload));
     if task.panicked { Fault::fatal(said) } else { Fault::transient(Panicked(said)) }
 }
 

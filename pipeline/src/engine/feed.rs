@@ -26,19 +26,25 @@ pub(super) enum Spring {
 pub(super) fn start(engine: &Arc<Engine>, scope: usize, spring: Spring) -> Result<(), RunError> {
     let engine = Arc::clone(engine);
     let name = engine.plan.scopes[scope].name.clone();
-    let work = move || match spring {
-        Spring::Source(items) => feed(&engine, scope, RUN, items),
-        Spring::Lists { node, open } => {
-            while let Some(at) = engine.store.await_list(scope) {
-                match list(&engine, scope, node, at, &open) {
-                    Ok(items) => feed(&engine, scope, at, items),
-                    Err(error) => engine.fail(error),
-                }
-            }
-        }
+    let work = move || {
+        let what = || format!("the source of `{}`", engine.plan.scopes[scope].name);
+        engine.guard(what, || match spring {
+            Spring::Source(items) => feed(&engine, scope, RUN, items),
+            Spring::Lists { node, open } => feed_lists(&engine, scope, node, &open),
+        });
     };
     let spawned = thread::Builder::new().name(format!("items of {name}")).spawn(work);
     spawned.map(drop).map_err(|error| RunError::Workers { stage: name, source: error.into() })
+}
+
+/// Opens the lists of a node, one after another, as they become ready.
+fn feed_lists(engine: &Engine, scope: usize, node: usize, open: &Open) {
+    while let Some(at) = engine.store.await_list(scope) {
+        match list(engine, scope, node, at, open) {
+            Ok(items) => feed(engine, scope, at, items),
+            Err(error) => engine.fail(error),
+        }
+    }
 }
 
 /// Opens all items of one fan-out inside the item `parent`.

@@ -13,6 +13,8 @@ mod retry;
 mod run;
 mod tally;
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -160,6 +162,14 @@ impl Engine {
         self.end(Ending::Halted(reason));
     }
 
+    /// Runs `work`; a panic in it ends the run, where it would leave everybody waiting for a step that
+    /// never ends. Steps' own panics do not come here: they are faults.
+    fn guard<T>(&self, what: impl Fn() -> String, work: impl FnOnce() -> T) -> Option<T> {
+        let done = catch_unwind(AssertUnwindSafe(work));
+        done.map_err(|payload| self.give_up(format!("{} panicked: {}", what(), said(&*payload))))
+            .ok()
+    }
+
     fn end(&self, ending: Ending) {
         self.endings.first(ending);
         self.cancel.cancel();
@@ -181,6 +191,13 @@ impl OnStop for Engine {
     fn on_stop(&self) {
         self.end(Ending::Stopped);
     }
+}
+
+/// A panic's message.
+fn said(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
 }
 
 /// What happens, for `tracing`: names, counts and causes, never a value.

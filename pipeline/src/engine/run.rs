@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use checkpoint::Checkpoint;
 use ratelimit::Cancel;
-use workqueue::WorkQueue;
+use workqueue::{Step, WorkQueue};
 
 use super::attempt::attempt;
 use super::ending::Endings;
@@ -182,7 +182,10 @@ fn queue(engine: &Arc<Engine>, stage: usize) -> Result<Queue, RunError> {
         .start_with(
             move |_| Retire { engine: Arc::clone(&theirs), stage },
             |worker: &mut Retire, task, context| {
-                attempt(&worker.engine, context.worker().index(), task)
+                let (engine, index) = (&worker.engine, context.worker().index());
+                let what = || format!("a worker of stage `{}`", engine.stages[worker.stage].name);
+                let done = engine.guard(what, || attempt(engine, index, task));
+                done.unwrap_or(Step::Done(()))
             },
         )
         .map_err(|error| RunError::Workers { stage: name, source: error.into() })
