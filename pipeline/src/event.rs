@@ -30,6 +30,8 @@ pub(crate) enum Event<'e> {
     Done { stage: usize, item: &'e str, worker: usize, took: Duration, spent_usd: f64 },
     /// A step failed for good in this run.
     Failed { stage: usize, item: &'e str, attempts: u32, cause: &'e str },
+    /// A step is left for another run: it was not asked for.
+    Left { stage: usize, item: &'e str },
     /// A step cannot run, for something that it needs failed.
     Blocked { stage: usize, item: &'e str },
     /// The run is over.

@@ -61,6 +61,8 @@ pub(crate) struct Call {
 pub(crate) struct Named<T> {
     pub(crate) stage: String,
     pub(crate) item: String,
+    /// The item as its record's name has it.
+    pub(crate) encoded: String,
     pub(crate) record: T,
 }
 
@@ -147,7 +149,7 @@ impl Look {
     pub(crate) fn calls(&self) -> Result<Vec<Call>, RunError> {
         let mut calls = Vec::new();
         for found in self.named::<StartRecord>("start/", None) {
-            let Named { stage, item, record: start } = found?;
+            let Named { stage, item, record: start, .. } = found?;
             if !start.over {
                 calls.push(Call { stage, item, start });
             }
@@ -184,7 +186,8 @@ impl Look {
             };
             let (stage, encoded) = split(node);
             let item = record.item_name().map_or_else(|| name::shown(encoded), str::to_string);
-            Some(Ok(Named { stage: stage.to_string(), item, record }))
+            let (stage, encoded) = (stage.to_string(), encoded.to_string());
+            Some(Ok(Named { stage, item, encoded, record }))
         })
     }
 }

@@ -47,6 +47,12 @@ impl Item {
         &self.shown
     }
 
+    /// As records name it.
+    #[cfg_attr(not(feature = "cli"), allow(dead_code))]
+    pub(crate) fn encoded(&self) -> &str {
+        &self.encoded
+    }
+
     /// Whether the shown keys cannot be made again from the record's name.
     pub(crate) fn is_hashed(&self) -> bool {
         self.encoded.contains('~')

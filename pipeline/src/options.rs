@@ -7,6 +7,7 @@ use std::time::Duration;
 use checkpoint::{Durability, RunId};
 
 use crate::event::Event;
+use crate::name::Item;
 use crate::stop::Stop;
 
 /// Where a run lies, and how it is to go.
@@ -33,10 +34,14 @@ pub struct Options {
     pub(crate) grace: Duration,
     pub(crate) durability: Durability,
     pub(crate) observe: Option<Observe>,
+    pub(crate) admit: Option<Admit>,
 }
 
 /// Who watches a run.
 pub(crate) type Observe = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
+
+/// Which steps may run, by stage and item; the others are left for another run.
+pub(crate) type Admit = Arc<dyn Fn(&str, &Item) -> bool + Send + Sync>;
 
 impl Options {
     /// The run `run` in the folder `root`, which is made if it is not there. The run's own folder is
@@ -53,6 +58,7 @@ impl Options {
             grace: Duration::from_secs(30),
             durability: Durability::Disk,
             observe: None,
+            admit: None,
         }
     }
 
@@ -107,6 +113,13 @@ impl Options {
     #[cfg_attr(not(feature = "cli"), allow(dead_code))]
     pub(crate) fn observe(mut self, observe: Observe) -> Self {
         self.observe = Some(observe);
+        self
+    }
+
+    /// Leaves out the steps that `admit` does not let through, and what depends on them.
+    #[cfg_attr(not(feature = "cli"), allow(dead_code))]
+    pub(crate) fn admit(mut self, admit: Option<Admit>) -> Self {
+        self.admit = admit;
         self
     }
 }

@@ -42,6 +42,7 @@ struct Stage {
     reused: u64,
     failed: u64,
     blocked: u64,
+    left: u64,
     /// Steps that were handed to the stage's queue and have not ended.
     in_hand: u64,
     /// Items whose call is under way.
@@ -62,6 +63,7 @@ pub(super) struct View {
     reused: u64,
     failed: u64,
     blocked: u64,
+    left: u64,
     per_second: Option<f64>,
     waiting_on: Option<String>,
 }
@@ -117,6 +119,7 @@ impl Board {
                 stages[*stage].end(item);
             }
             Event::Blocked { stage, .. } => stages[*stage].blocked += 1,
+            Event::Left { stage, .. } => stages[*stage].left += 1,
             Event::Ended { .. } => {}
         }
     }
@@ -129,11 +132,12 @@ impl Board {
         let view = |(about, stage): (&About, &mut Stage)| View {
             name: about.name.clone(),
             steps: stage.steps,
-            ended: stage.ran + stage.reused + stage.failed + stage.blocked,
+            ended: stage.ran + stage.reused + stage.failed + stage.blocked + stage.left,
             sealed: self.is_sealed(items, about.scope),
             reused: stage.reused,
             failed: stage.failed,
             blocked: stage.blocked,
+            left: stage.left,
             per_second: stage.speed(now),
             waiting_on: if stage.waits() { about.waiting_on() } else { None },
         };
@@ -206,9 +210,12 @@ impl View {
     /// What else there is to say: `2 failed, 3.1/s, 4 s to go, waiting on tokens`.
     pub(super) fn remarks(&self) -> String {
         let mut said = Vec::new();
-        for (n, what) in
-            [(self.failed, "failed"), (self.blocked, "blocked"), (self.reused, "reused")]
-        {
+        for (n, what) in [
+            (self.failed, "failed"),
+            (self.blocked, "blocked"),
+            (self.left, "left"),
+            (self.reused, "reused"),
+        ] {
             if n > 0 {
                 said.push(format!("{n} {what}"));
             }

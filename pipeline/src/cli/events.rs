@@ -78,6 +78,9 @@ fn object(board: &Board, event: &Event<'_>) -> Value {
             "event": "failed", "stage": name(stage), "item": item, "attempts": attempts,
             "cause": cause,
         }),
+        Event::Left { stage, item } => {
+            json!({ "event": "left", "stage": name(stage), "item": item })
+        }
         Event::Blocked { stage, item } => {
             json!({ "event": "blocked", "stage": name(stage), "item": item })
         }

@@ -63,7 +63,7 @@ fn tell(
     failed: impl Iterator<Item = Named<FailRecord>>,
 ) -> io::Result<()> {
     let mut causes = BTreeMap::<(String, String), Vec<(String, FailRecord)>>::new();
-    for Named { stage, item, record } in failed {
+    for Named { stage, item, record, .. } in failed {
         causes.entry((stage, record.cause.clone())).or_default().push((item, record));
     }
     if causes.is_empty() {

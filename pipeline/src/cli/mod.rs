@@ -37,6 +37,7 @@ mod pace;
 mod plan;
 mod progress;
 mod results;
+mod retry;
 mod run;
 mod signals;
 mod status;
@@ -91,6 +92,8 @@ enum What {
     Status(status::Status),
     /// Show what failed, why, and after how many attempts
     Failures(failures::Failures),
+    /// Run what failed and what depends on it, nothing else (`run` tries it again, too)
+    Retry(retry::Retry),
     /// Print what is recorded
     Results(results::Results),
     /// Check every byte of the checkpoint and of every artefact
@@ -127,7 +130,7 @@ impl Command {
 
     /// Whether this is `run`: whether anything will be called and made.
     pub fn is_run(&self) -> bool {
-        matches!(self.0.what, None | Some(What::Run(_)))
+        matches!(self.0.what, None | Some(What::Run(_) | What::Retry(_)))
     }
 }
 
@@ -202,6 +205,7 @@ impl Pipeline {
                 let wires = self.target(target.wires());
                 plan.go(self, &wires, &place)
             }
+            What::Retry(retry) => retry.go(self, target, &place, finish),
             What::Status(status) => status.go(&place),
             What::Failures(failures) => failures.go(&place),
             What::Results(results) => results.go(&place),

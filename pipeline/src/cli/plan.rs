@@ -82,10 +82,10 @@ impl Known<'_> {
         let more = self.forecast.stages.iter().any(|stage| stage.more);
         let steps = human::count(run, "step");
         if run == 0 {
-            return writeln!(out, "run {}: nothing to do, {reused} recorded", self.run);
+            return writeln!(out, "run {}: nothing to do, {reused} kept", self.run);
         }
         let at_least = if more { "at least " } else { "" };
-        writeln!(out, "run {}: {at_least}{steps} to run, {reused} recorded\n", self.run)?;
+        writeln!(out, "run {}: {at_least}{steps} to run, {reused} kept\n", self.run)?;
         writeln!(out, "{}", self.table())?;
         let slowest = self.guesses.iter().filter_map(|guess| guess.takes).max();
         let costs: Vec<f64> = self.guesses.iter().filter_map(|guess| guess.costs_usd).collect();
@@ -106,7 +106,7 @@ impl Known<'_> {
         let mut table = Table::new([
             words("stage"),
             figures("run"),
-            figures("recorded"),
+            figures("kept"),
             figures("takes"),
             figures("costs"),
             words("why"),
@@ -118,7 +118,8 @@ impl Known<'_> {
                 (run, more) => format!("{run}{}", if more { "+" } else { "" }),
             };
             let reused = if stage.reused == 0 { dash() } else { stage.reused.to_string() };
-            let takes = guess.takes.map_or_else(dash, human::span);
+            let takes = guess.takes.filter(|takes| takes.as_millis() > 0);
+            let takes = takes.map_or_else(dash, human::span);
             let costs = guess.costs_usd.filter(|usd| *usd > 0.0).map_or_else(dash, human::usd);
             let mut why = self.reasons(stage).into_iter();
             let first = why.next().unwrap_or_default();
@@ -192,7 +193,7 @@ impl Known<'_> {
     fn as_json(&self) -> Value {
         let stages = self.forecast.stages.iter().zip(&self.guesses).map(|(stage, guess)| {
             json!({
-                "name": stage.name, "run": stage.run, "recorded": stage.reused,
+                "name": stage.name, "run": stage.run, "kept": stage.reused,
                 "more": stage.more, "takes_s": guess.takes.map(|takes| takes.as_secs_f64()),
                 "costs_usd": guess.costs_usd,
             })

@@ -9,7 +9,7 @@ use super::board::Board;
 use super::plan::Plan;
 use super::progress::Progress;
 use super::{Outcome, Place, events, exit, signals};
-use crate::options::{Halt, Options};
+use crate::options::{Admit, Halt, Options};
 use crate::pipeline::Pipeline;
 use crate::report::Report;
 use crate::stop::Stop;
@@ -38,12 +38,29 @@ pub(super) struct Run {
 }
 
 impl Run {
+    /// With what `retry` has of its options.
+    pub(super) fn of_retry(json: bool) -> Self {
+        Run { json, ..Run::default() }
+    }
+
     pub(super) fn go<R: Target>(
+        self,
+        pipeline: Pipeline,
+        target: R,
+        place: &Place,
+        finish: impl FnOnce(&Report<R::Output>) -> Result<(), Box<dyn Error>>,
+    ) -> Outcome {
+        self.go_with(pipeline, target, place, finish, None)
+    }
+
+    /// Runs only what `admit` lets through, if it is there.
+    pub(super) fn go_with<R: Target>(
         self,
         mut pipeline: Pipeline,
         target: R,
         place: &Place,
         finish: impl FnOnce(&Report<R::Output>) -> Result<(), Box<dyn Error>>,
+        admit: Option<Admit>,
     ) -> Outcome {
         if let Some(items) = self.limit {
             pipeline.graph.take(items as usize);
@@ -56,7 +73,7 @@ impl Run {
         let progress = Progress::start(Board::new(&pipeline.graph), self.json);
         signals::install(&stop, progress.say());
         let options = Options::new(&place.root, place.run()?.clone()).stop(stop);
-        let options = self.apply(options).observe(progress.observer());
+        let options = self.apply(options).observe(progress.observer()).admit(admit);
         let report = pipeline.run(target, &options);
         drop(progress); // its last look, before anything else is said
         let report = report?;

@@ -34,7 +34,7 @@ use crate::event::Event;
 use crate::graph::StageDef;
 use crate::index::{Change, Ready};
 use crate::name::Item;
-use crate::options::{Halt, Observe};
+use crate::options::{Admit, Halt, Observe};
 use crate::plan::Plan;
 use crate::stop::OnStop;
 use crate::store::{Cached, Miss, StepId, StepName, Store};
@@ -56,6 +56,7 @@ pub(crate) struct Engine {
     /// The grace time is over: what comes back now is discarded.
     abandoned: AtomicBool,
     observe: Option<Observe>,
+    admit: Option<Admit>,
     /// By stage; filled once before anything runs, emptied at the end.
     queues: RwLock<Vec<Option<Queue>>>,
     endings: Endings,
@@ -117,6 +118,11 @@ impl Engine {
                     self.tell(&Event::Reused { stage: ready.stage, item: ready.item.shown() });
                     todo.extend(self.tell_blocked(self.store.reused(id, hash)));
                 }
+                Ok(Cached::Miss(_)) if !self.admits(&ready) => {
+                    let id = StepId { stage: ready.stage, at: ready.at };
+                    self.tell(&Event::Left { stage: ready.stage, item: ready.item.shown() });
+                    todo.extend(self.tell_blocked(self.store.left(id)));
+                }
                 Ok(Cached::Miss(miss)) => {
                     self.tell(&Event::Queued { stage: ready.stage, item: ready.item.shown() });
                     self.submit(Task::new(ready, key, call, miss));
@@ -124,6 +130,11 @@ impl Engine {
                 Err(error) => self.fail(error),
             }
         }
+    }
+
+    fn admits(&self, ready: &Ready) -> bool {
+        let stage = &self.stages[ready.stage].name;
+        self.admit.as_ref().is_none_or(|admit| admit(stage, &ready.item))
     }
 
     fn submit(&self, task: Task) {

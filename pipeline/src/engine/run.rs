@@ -115,6 +115,7 @@ fn work(
         halt: options.halt,
         abandoned: AtomicBool::new(false),
         observe: options.observe.clone(),
+        admit: options.admit.clone(),
         queues: RwLock::default(),
         endings: Endings::default(),
     });

@@ -180,6 +180,13 @@ impl Store for LocalStore {
         change
     }
 
+    fn left(&self, id: StepId) -> Change {
+        let mut ready = self.lock();
+        let change = ready.index.failed(id.stage, id.at);
+        self.announce(ready, &change);
+        change
+    }
+
     fn needs(&self, id: StepId) -> Vec<Need> {
         self.lock().index.needs(id.stage, id.at)
     }

@@ -92,6 +92,9 @@ pub(crate) trait Store: Send + Sync {
     /// A step whose result was recorded before is done: which became ready by it.
     fn reused(&self, id: StepId, hash: Digest) -> Change;
 
+    /// A step is left for another run, and nothing of it recorded: which can go without it.
+    fn left(&self, id: StepId) -> Change;
+
     /// Where the inputs of a step that is ready are.
     fn needs(&self, id: StepId) -> Vec<Need>;
 

@@ -6,6 +6,7 @@
 mod looking;
 mod planning;
 mod program;
+mod retrying;
 mod running;
 mod shell;
 
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
     if std::env::var_os("TALK").is_some() {
         return program::main();
     }
-    let tests = [looking::TESTS, planning::TESTS, running::TESTS].concat();
+    let tests = [looking::TESTS, planning::TESTS, retrying::TESTS, running::TESTS].concat();
     let trials = tests.into_iter().map(|(name, test)| {
         Trial::test(name, move || {
             test();

@@ -45,8 +45,8 @@ fn text(shell: &Shell) -> Said {
 
 fn new_run() {
     let shell = Shell::new();
-    let said = text(&shell).says("run talk: at least 9 steps to run, 0 recorded");
-    let said = said.shows("stage run recorded takes costs why");
+    let said = text(&shell).says("run talk: at least 9 steps to run, 0 kept");
+    let said = said.shows("stage run kept takes costs why");
     let said = said.shows("audio 3 - - - new: s0, s1, s2").shows("video 1 - - - new");
     said.shows("define 0+ - - - its items come of a list that is to be made");
     assert!(!shell.path("runs").exists(), "a plan makes nothing");
@@ -60,7 +60,7 @@ fn changes_nothing() {
     let mut shell = Shell::after_a_run();
     let before = everything(&shell.path("runs"));
     shell.forget_traces();
-    text(&shell).says("run talk: nothing to do, 14 recorded");
+    text(&shell).says("run talk: nothing to do, 14 kept");
     shell.set("STYLE", "loud");
     text(&shell);
     plan(&shell);
@@ -86,7 +86,7 @@ fn changed_item() {
     assert_eq!(why(&plan, "audio"), pairs(&[("s1", "behind")]));
     assert_eq!(why(&plan, "video"), pairs(&[("", "behind")]));
     assert_eq!(plan["stages"][0]["run"], 1);
-    assert_eq!(plan["stages"][0]["recorded"], 2);
+    assert_eq!(plan["stages"][0]["kept"], 2);
     text(&shell).says("input `Slides` changed: s1");
 }
 
