@@ -306,19 +306,25 @@ impl File for DiskFile {
 /// The kind of network file system that `path` is on, if it is on one.
 #[cfg(target_os = "linux")]
 pub(crate) fn network_kind(path: &Path) -> io::Result<Option<&'static str>> {
-    // Numbers of statfs(2): 32 bits, whatever the field's width and sign on this machine.
-    let kind = match rustix::fs::statfs(path)?.f_type & 0xffff_ffff {
-        0x0000_6969 => "nfs",
-        0xff53_4d42 | 0xfe53_4d42 | 0x0000_517b => "smb",
-        0x5346_414f | 0x6b41_4653 => "afs",
-        0x7375_7245 => "coda",
-        0x00c3_6400 => "ceph",
-        0x0102_1997 => "9p",
-        0x0bd0_0bd0 => "lustre",
-        _ => return Ok(None),
-    };
-    Ok(Some(kind))
+    // 32 bits count, whatever the field's width and sign on this machine.
+    let number = rustix::fs::statfs(path)?.f_type & 0xffff_ffff;
+    Ok(NETWORK_KINDS.iter().find(|(known, _)| *known == number).map(|(_, kind)| *kind))
 }
+
+/// Numbers of statfs(2). FUSE is not among them: what is behind it may be local.
+#[cfg(target_os = "linux")]
+const NETWORK_KINDS: [(rustix::fs::FsWord, &str); 10] = [
+    (0x0000_6969, "nfs"),
+    (0xff53_4d42, "smb"),
+    (0xfe53_4d42, "smb"),
+    (0x0000_517b, "smb"),
+    (0x5346_414f, "afs"),
+    (0x6b41_4653, "afs"),
+    (0x7375_7245, "coda"),
+    (0x00c3_6400, "ceph"),
+    (0x0102_1997, "9p"),
+    (0x0bd0_0bd0, "lustre"),
+];
 
 /// Elsewhere nothing tells; the documentation does.
 #[cfg(not(target_os = "linux"))]

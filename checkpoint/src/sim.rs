@@ -7,6 +7,7 @@
 
 mod crash;
 mod files;
+mod flush;
 pub(crate) mod left_out;
 mod oracle;
 mod script;

@@ -165,6 +165,12 @@ impl World {
         }
     }
 
+    /// From now on calls go wrong like this, counted from here.
+    pub(super) fn fail(&self, plan: Option<Plan>) {
+        let mut inner = self.inner();
+        (inner.plan, inner.counted) = (plan, 0);
+    }
+
     /// The promises have changed, if the disk has not: that is a moment, too.
     pub(super) fn mark(&self) {
         self.change(|_| ());
