@@ -275,6 +275,20 @@ fn a_panic_outside_of_a_step_ends_the_run_instead_of_hanging_it() {
 }
 
 #[test]
+fn a_result_too_large_for_a_record_fails_its_step_and_says_what_to_do() {
+    let root = tempfile::tempdir().unwrap();
+    let mut p = Pipeline::new("faults");
+    let n = numbers(&mut p, 2);
+    let out = p
+        .each("one", n)
+        .run(|_, _, n| Ok(if *n == 0 { "x".repeat(17 << 20) } else { String::from("small") }));
+    let report = p.run(all(out), &options(&root)).unwrap();
+    assert_eq!((report.stages[0].ran, report.stages[0].failed), (1, 1), "{report}");
+    let cause = &report.failures[0].cause;
+    assert!(cause.contains("`cx.file(..)`"), "{cause}");
+}
+
+#[test]
 fn times_beyond_the_clock_are_times_without_end() {
     let root = tempfile::tempdir().unwrap();
     let stop = pipeline::Stop::new();

@@ -20,7 +20,7 @@ use crate::graph::{Done, Hooks, Output};
 use crate::inputs::Given;
 use crate::record::{FailRecord, MadeOf, Ran, StartRecord, StepRecord, now_ms};
 use crate::report::Failure;
-use crate::store::{Outcome, StepName};
+use crate::store::{Outcome, Refused, StepName};
 
 /// What is known of a call once it began.
 #[derive(Clone, Copy)]
@@ -170,7 +170,8 @@ fn succeeded(
             engine.tell(&Event::Done { stage, item, worker, took, spent_usd });
             engine.drive(change);
         }
-        Err(error) => engine.fail(error),
+        Err(Refused::TooLarge(said)) => failed(engine, worker, task, &Fault::fatal(said), began),
+        Err(Refused::Error(error)) => engine.fail(error),
     }
 }
 
@@ -208,6 +209,7 @@ fn faulted(
             return Step::Done(());
         }
         task.miss.in_doubt = false;
+        task.miss.stale_files = false;
     }
     // The queue of a run that ends hands it back: the step runs when the run is continued.
     Step::Again(task, pause)
@@ -262,7 +264,11 @@ fn failed(engine: &Engine, worker: usize, task: &Task, fault: &Fault, began: Opt
     let step = StepName { stage: &def.name, item: &task.item };
     let change = match engine.store.record(task.id, step, Outcome::Failed { record }) {
         Ok(change) => change,
-        Err(error) => return engine.fail(error),
+        Err(Refused::Error(error)) => return engine.fail(error),
+        // A cause of megabytes: what matters of it fits into a line.
+        Err(Refused::TooLarge(said)) => {
+            return engine.give_up(format!("a failure's cause: {said}"));
+        }
     };
     let (stage, item_name) = (def.name.clone(), item.to_string());
     let failure = Failure { stage, item: item_name, attempts, cause: cause.clone() };

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::cached::{Recorded, cached};
-use super::{Cached, Outcome, Seed, StepId, StepName, Store};
+use super::{Cached, Outcome, Refused, Seed, StepId, StepName, Store};
 use crate::digest::Digest;
 use crate::error::RunError;
 use crate::graph::Cell;
@@ -220,7 +220,7 @@ impl Store for LocalStore {
         saved.map(drop).map_err(|error| self.records.refused(error))
     }
 
-    fn record(&self, id: StepId, step: StepName<'_>, outcome: Outcome) -> Result<Change, RunError> {
+    fn record(&self, id: StepId, step: StepName<'_>, outcome: Outcome) -> Result<Change, Refused> {
         let start = step.item.record("start", step.stage);
         let fail = step.item.record("fail", step.stage);
         let batch = match &outcome {
@@ -233,9 +233,14 @@ impl Store for LocalStore {
                 Batch::new().put(&fail, record).map(|batch| batch.remove(&start))
             }
         };
-        batch
-            .and_then(|batch| self.records.checkpoint.save_all(batch))
-            .map_err(|error| self.records.refused(error))?;
+        let saved = batch.and_then(|batch| self.records.checkpoint().save_all(batch));
+        saved.map_err(|error| match error {
+            checkpoint::Error::TooLarge { bytes, limit, .. } => Refused::TooLarge(format!(
+                "the result takes {bytes} bytes as JSON, and a record holds {limit}: make it a \
+                 file with `cx.file(..)` and return its `Artefact`"
+            )),
+            error => Refused::Error(self.records.refused(error)),
+        })?;
         let mut ready = self.lock();
         let change = match outcome {
             Outcome::Done { hash, live, .. } => ready.index.done(id.stage, id.at, hash, Some(live)),

@@ -73,6 +73,14 @@ pub(crate) enum Outcome {
     Failed { record: FailRecord },
 }
 
+/// Why an outcome was not recorded.
+pub(crate) enum Refused {
+    /// This one is too large: the step's own fault.
+    TooLarge(String),
+    /// The store took nothing: the run ends.
+    Error(RunError),
+}
+
 /// A step of the index: its stage, and the number of its item.
 #[derive(Clone, Copy)]
 pub(crate) struct StepId {
@@ -113,7 +121,7 @@ pub(crate) trait Store: Send + Sync {
     ) -> Result<(), RunError>;
 
     /// A step ended: recorded when this returns, with the steps that became ready by it.
-    fn record(&self, id: StepId, step: StepName<'_>, outcome: Outcome) -> Result<Change, RunError>;
+    fn record(&self, id: StepId, step: StepName<'_>, outcome: Outcome) -> Result<Change, Refused>;
 
     /// Blocks until the window of the fan-out has room for an item; `false`: the run ends.
     fn await_room(&self, scope: usize) -> bool;
