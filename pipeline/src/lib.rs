@@ -30,7 +30,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A program that is nothing but a pipeline ends in `p.main(film)` and has a command line.
+//! A program that is nothing but a pipeline ends in `p.main(film)` and has a command line: it runs,
+//! plans, retries, and looks at runs that are live or dead. See `cli` (feature `cli`, on by default).
 //!
 //! # Six ideas
 //!
@@ -71,6 +72,10 @@
 //! - **A failed write of the checkpoint ends the run, loudly, and it can be continued**:
 //!   `tests/cli.rs`, `no_space_is_loud_and_resumable`.
 //! - **One process works on a run**: `tests/cli.rs`, `a_run_in_use_is_75_and_can_be_looked_at`.
+//! - **Looking changes nothing, takes no lock and leaves the sources unread**; a plan reads them and
+//!   calls nothing, and comes true: `tests/command_line/looking.rs`, `planning.rs`.
+//! - **No value and no input is in an event**: `tests/command_line/running.rs`,
+//!   `json_events_tell_the_run_and_no_value`.
 //! - **Memory**: bounded by the windows, the checkpoint's index (about 100 bytes a record beyond its
 //!   name), 16 bytes for each key of a fan-out that is open (two items of one key are refused), the
 //!   keys of a fan-out that is collected, and the items themselves where a second pass takes them:

@@ -22,8 +22,35 @@
 //! }
 //! ```
 //!
-//! Exit codes: 0 all done, 1 error, 2 usage, 3 finished with failures, 5 halted, 75 the run is in
-//! use, 130 interrupted.
+//! | command | what it does |
+//! |---|---|
+//! | `run` (default) | does what is not done yet |
+//! | `plan` | says what would run and why, what it takes and costs as far as that can be said |
+//! | `status` | counts of each stage, and the calls in doubt after a kill |
+//! | `failures [STAGE]` | causes, attempts, cost |
+//! | `retry [STAGE [ITEM..]]` | runs what failed and what depends on it, nothing else |
+//! | `results [STAGE..]` | what is recorded, as a table or with `--jsonl` whole |
+//! | `verify` | reads every byte of checkpoint and artefacts; names damage and its remedy |
+//! | `graph` | stages with their counts, as `--mermaid` or `--dot` |
+//! | `export --joblog` | what ended, in the columns of GNU parallel's job log |
+//!
+//! Options of `run`: `--workers STAGE=N`, `--only STAGE`, `--limit N` (items of each source),
+//! `--halt-after N`, `--dry-run`. Most commands take `--json`; `status` takes `--watch`.
+//!
+//! Where runs lie is `--root` (default `workspace/runs`), which of them is `--run` (default: the
+//! pipeline's name). `status`, `failures`, `results`, `verify`, `graph` and `export` take no lock, make
+//! nothing and pull no item; `plan` pulls all items and makes nothing.
+//!
+//! `run` shows a line for each stage on a terminal, and off it a plain line when a stage is over and
+//! every 10 s; both go to standard error. Its `--json` events go to standard output: names, counts,
+//! times and the causes of failures, never a value or an input. Everything else prints to standard
+//! output, and a reader that leaves early (`results | head`) is no error.
+//!
+//! Steps that failed are tried again by the next `run`, whatever else it does. `retry` leaves
+//! everything else that is missing as it is: new items, changed ones, those that never ran.
+//!
+//! Exit codes: 0 all done, 1 error (of `verify`: damage), 2 usage (an argument, a stage or a run that
+//! is not there), 3 finished with failures, 5 halted, 75 the run is in use, 130 interrupted.
 
 mod board;
 mod events;

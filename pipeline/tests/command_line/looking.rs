@@ -8,6 +8,8 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ("a_look_changes_nothing_and_leaves_the_deck_alone", a_look_changes_nothing),
     ("a_live_run_is_looked_at_without_its_lock", a_live_run_is_looked_at_without_its_lock),
     ("a_run_that_is_not_there_is_named_with_those_that_are", no_such_run),
+    ("a_reader_that_leaves_early_is_no_error", reader_leaves),
+    ("a_watch_ends_with_the_run", watch),
     ("bad_arguments_are_usage_errors", bad_arguments),
     ("damage_of_the_checkpoint_is_found_by_every_command", damaged_checkpoint),
     ("export_writes_the_columns_of_a_joblog", joblog),
@@ -65,6 +67,30 @@ fn a_live_run_is_looked_at_without_its_lock() {
     shell.run(&["run"]).exits(75).complains(&format!("process {}", run.id()));
     run.kill().unwrap();
     run.wait().unwrap();
+}
+
+fn reader_leaves() {
+    let shell = Shell::after_a_run();
+    let plan: &[&str] = &["plan"];
+    for look in LOOKS.iter().copied().chain([plan]) {
+        assert_eq!(shell.run_unread(look).succeeds().err, "", "{look:?}");
+    }
+    // Nor is it a reason to stop a run.
+    let shell = Shell::new();
+    shell.run_unread(&["run", "--json"]).succeeds();
+    shell.run(&["status"]).shows("glossary 1 1 - -");
+}
+
+fn watch() {
+    let mut shell = Shell::new();
+    shell.set("MS", "400"); // some seconds in all, of which a watch sees each
+    let mut run = shell.start(&["run"], "script", 2);
+    let looks = shell.run(&["status", "--watch", "--json"]).succeeds().lines();
+    assert!(run.wait().unwrap().success());
+    let states: Vec<&str> = looks.iter().map(|look| look["state"].as_str().unwrap()).collect();
+    let (last, before) = states.split_last().unwrap();
+    assert_eq!(*last, "finished", "{states:?}");
+    assert!(!before.is_empty() && before.iter().all(|state| *state == "running"), "{states:?}");
 }
 
 fn no_such_run() {

@@ -51,6 +51,15 @@ impl Shell {
         }
     }
 
+    /// The same for a reader of standard output that has left before.
+    pub(crate) fn run_unread(&self, args: &[&str]) -> Said {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = self.command(args).stdout(writer).output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        Said { code: output.status.code().expect("not killed"), out: String::new(), err }
+    }
+
     /// Starts a run and waits until `what` has been traced that often.
     pub(crate) fn start(&self, args: &[&str], what: &str, times: usize) -> Child {
         let mut command = self.command(args);
