@@ -87,3 +87,20 @@ impl fmt::Debug for Cancel {
         f.debug_struct("Cancel").field("cancelled", &self.is_cancelled()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A flag that outlives a million waits must not remember them.
+    #[test]
+    fn a_wait_that_ended_is_forgotten() {
+        let (cancel, staying, leaving) = (Cancel::new(), Parker::new(), Parker::new());
+        let kept = cancel.watch(&staying);
+        drop(cancel.watch(&leaving));
+        let waiting = lock(&cancel.0.waiting).clone();
+        assert!(waiting.len() == 1 && waiting[0].is(&staying), "{waiting:?}");
+        drop(kept);
+        assert!(lock(&cancel.0.waiting).is_empty());
+    }
+}

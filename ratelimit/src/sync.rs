@@ -59,12 +59,11 @@ pub(crate) use self::real::Spin;
 mod real {
     /// A spin lock for critical sections of a few nanoseconds.
     ///
-    /// Why not a std mutex: it parks, and under contention a permit then costs 130 to 145 ns, where
-    /// this stays at 55 with 1 to 8 threads on two cores. Why not a compare-and-swap for one limit:
-    /// with the operating system's clock, the usual one, governor's is 2 ns faster than this (42
-    /// against 44), with the time stamp counter 8 (16 against 24); it would be a second algorithm
-    /// beside that for several limits, with no room for pauses, refunds, counts and who waits.
-    /// Figures: `xtask/peers`, medians on a busy machine with two cores.
+    /// Why not a std mutex: it parks, and with several threads a permit then costs more, 47 to 49 ns
+    /// of CPU where this takes 41 to 42 with 1 to 8 threads on two cores. Why not a compare-and-swap
+    /// for one limit: with the operating system's clock, the usual one, governor's takes no less (43
+    /// ns); with the time stamp counter it wins 3 ns (15 against 18). That is not worth a second
+    /// algorithm beside that for several limits. Figures: CPU time of `xtask/peers`, a busy machine.
     ///
     /// Its waiters yield: on few cores a holder that was preempted then costs a yield, where
     /// spinning would cost the rest of a time slice.
