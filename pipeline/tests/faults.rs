@@ -288,6 +288,28 @@ fn a_result_too_large_for_a_record_fails_its_step_and_says_what_to_do() {
     assert!(cause.contains("`cx.file(..)`"), "{cause}");
 }
 
+/// 100 tokens an hour, and a hundred there: what an estimate took too much of is given back.
+#[test]
+fn a_permit_is_settled_by_what_the_call_used() {
+    let root = tempfile::tempdir().unwrap();
+    let tokens = Rate::per(100, Duration::from_secs(3_600)).burst(100);
+    let limits = [("requests", Rate::per_second(1e6)), ("tokens", tokens)];
+    let limiter = RateLimiter::builder(limits).start_full().build().unwrap();
+    let mut p = Pipeline::new("faults");
+    let n = numbers(&mut p, 3);
+    let out = p.each("one", n).limit(&limiter, |_| [1, 30]).run(|_, cx, n| {
+        cx.used("token", 1); // misspelt: settles nothing, and loses nothing
+        if *n < 2 {
+            cx.used("tokens", 40);
+            cx.used("tokens", 10); // the last word counts
+        }
+        Ok(*n)
+    });
+    assert_eq!(p.run(all(out), &options(&root)).unwrap().failed(), 0);
+    // 10 and 10 as used, 30 as estimated.
+    assert_eq!(limiter.stats().limits[1].available, 50);
+}
+
 #[test]
 fn times_beyond_the_clock_are_times_without_end() {
     let root = tempfile::tempdir().unwrap();

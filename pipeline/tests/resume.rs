@@ -160,7 +160,24 @@ fn a_deleted_or_resized_artefact_is_made_again() {
     assert_eq!(fs::read_to_string(bench.file("clip/1.txt")).unwrap(), "one4+one;");
 }
 
-/// The old record must not be found again: its file is another one now.
+/// Its file was overwritten by a call that then failed: the old record must not be found again.
+#[test]
+fn a_record_whose_file_was_overwritten_is_no_longer_there() {
+    let root = tempfile::tempdir().unwrap();
+    let run = |text: &'static str, fail: bool| {
+        let mut p = Pipeline::new("bench");
+        let text = p.value("text", text);
+        let file = p.each("file", text).run(move |_, cx, text| {
+            let file = cx.file("txt", |path| Ok(fs::write(path, text)?))?;
+            if fail { Err(pipeline::Fault::fatal("after the file was made")) } else { Ok(file) }
+        });
+        p.run(file, &Options::new(root.path(), RunId::new("r").unwrap())).unwrap()
+    };
+    run("old", false);
+    assert_eq!(run("new", true).failed(), 1); // of the same size
+    assert_eq!(film(&run("old", false)), "old");
+}
+
 #[test]
 fn going_back_to_an_old_input_makes_its_files_again() {
     let bench = Bench::new();
