@@ -28,8 +28,20 @@ pub(crate) struct BatchSize {
     pub(crate) most: usize,
 }
 
+/// What tasks taken together may take: longer ones are taken one by one, so that none waits behind
+/// another while a worker is idle.
+const MOST_NS: u128 = 50_000;
+/// What tasks taken together should take, though others be idle: to wake one takes longer.
+const LEAST_NS: u128 = 2_000;
+
 impl BatchSize {
     pub(crate) const ONE: Self = Self { least: 1, most: 1 };
+
+    /// For tasks that took so long on average, up to `most` of them.
+    pub(crate) fn for_tasks_of(mean_ns: u128, most: usize) -> Self {
+        let fit = |ns: u128| usize::try_from(ns / mean_ns.max(1)).unwrap_or(most).clamp(1, most);
+        Self { least: fit(LEAST_NS), most: fit(MOST_NS) }
+    }
 
     /// Of `waiting` tasks, of which there is at least one, one part of `shares`.
     fn of(self, waiting: usize, shares: usize) -> usize {
@@ -183,5 +195,51 @@ impl<T, R> State<T, R> {
         for entry in unstarted.drain(..).rev().map(Entry::freed) {
             self.waiting.push_front(entry);
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_takes_as_long_as_it_may_and_no_longer() {
+        let sizes = |mean_ns| {
+            let size = BatchSize::for_tasks_of(mean_ns, 64);
+            (size.least, size.most)
+        };
+        assert_eq!(sizes(0), (64, 64));
+        assert_eq!(sizes(100), (20, 64));
+        assert_eq!(sizes(1_000), (2, 50));
+        assert_eq!(sizes(25_001), (1, 1));
+        assert_eq!(sizes(u128::MAX), (1, 1));
+    }
+
+    #[test]
+    fn a_worker_leaves_the_others_their_share() {
+        let size = BatchSize { least: 4, most: 16 };
+        assert_eq!(size.of(1, 4), 1, "no more than there is");
+        assert_eq!(size.of(8, 4), 4, "at least that many, for they are short");
+        assert_eq!(size.of(40, 4), 10, "one part of four");
+        assert_eq!(size.of(400, 4), 16, "no more than may be");
+        assert_eq!(BatchSize::ONE.of(400, 4), 1);
+    }
+
+    #[test]
+    fn what_was_not_started_is_first_in_line_again_in_its_order() {
+        use crate::state::Limits;
+        let limits = Limits { capacity: 4, batch: 3, shares: 1, grows: true, keep: false };
+        let mut state: State<u64, ()> = State::new(limits);
+        for task in 0..4 {
+            state.push(task);
+        }
+        let (mut batch, mut wakes) = (VecDeque::new(), Wakes::default());
+        state.offer(&mut batch, BatchSize { least: 3, most: 3 }, &mut wakes);
+        let mut finished = Finished::new();
+        finished.unstarted.extend(batch.drain(..));
+        state.settle(&mut finished, &mut wakes);
+        state.offer(&mut batch, BatchSize { least: 4, most: 4 }, &mut wakes);
+        assert!(batch.into_iter().map(|entry| entry.task).eq(0..4));
+        assert_eq!((state.charged, state.unfinished), (0, 4));
     }
 }

@@ -11,12 +11,6 @@ use crate::sync::{self, mutant};
 use crate::ticket::Entry;
 use crate::{Context, OnPanic, Outcome, PanicReport, Step, Ticket, WorkerId};
 
-/// What tasks taken together may take: longer ones are taken one by one, so that none waits behind
-/// another while a worker is idle.
-const MOST_NS: u128 = 50_000;
-/// What tasks taken together should take, though others be idle: to wake one takes longer.
-const LEAST_NS: u128 = 2_000;
-
 /// What each worker of a queue does.
 pub(crate) struct Job<I, F> {
     pub(crate) init: I,
@@ -97,9 +91,10 @@ where
 
     fn batch_size(&self) -> BatchSize {
         let most = self.shared.limits().batch;
-        let Some(mean_ns) = self.mean_ns.filter(|_| most > 1) else { return BatchSize::ONE };
-        let fit = |ns: u128| usize::try_from(ns / mean_ns.max(1)).unwrap_or(most).clamp(1, most);
-        BatchSize { least: fit(LEAST_NS), most: fit(MOST_NS) }
+        match self.mean_ns {
+            Some(mean_ns) if most > 1 => BatchSize::for_tasks_of(mean_ns, most),
+            _ => BatchSize::ONE,
+        }
     }
 
     /// Runs the tasks of a batch; `false` if one panicked, and the others are still there.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::time::Duration;
 
-use workqueue::{Outcome, WorkQueue};
+use workqueue::{Outcome, Step, WorkQueue};
 
 #[test]
 fn one_worker_runs_tasks_in_the_order_of_submission() {
@@ -74,25 +74,102 @@ fn ordered_has_no_gap_where_a_task_panicked_or_was_taken_or_handed_back() {
 
 #[test]
 fn slow_tasks_are_taken_one_by_one_however_large_a_batch_may_be() {
-    // Each task needs another one that runs at the same time: a worker that kept some for later would
-    // leave the last ones alone.
-    let pair = Barrier::new(2);
+    #[derive(Clone, Copy)]
+    enum Task {
+        Slow,
+        Hold,
+        NeedsOther,
+        Other,
+    }
+    let both = Barrier::new(2);
+    let (started, has_started) = mpsc::channel();
+    let (go, wait) = mpsc::channel::<()>();
+    let (other, has_other) = mpsc::channel();
+    let (wait, has_other) = (Mutex::new(wait), Mutex::new(has_other));
     let queue = WorkQueue::builder()
         .workers(2)
         .batch(64)
         .discard_outcomes()
-        .start(move |()| {
-            pair.wait();
-            // Longer than tasks in a batch may take together.
-            std::thread::sleep(Duration::from_micros(200));
+        .start(move |task| match task {
+            Task::Slow => {
+                both.wait();
+                // Longer than tasks in a batch may take together: both workers know now.
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            Task::Hold => {
+                started.send(()).unwrap();
+                wait.lock().unwrap().recv().unwrap();
+            }
+            // Were it in the same batch as those behind it, it would wait for ever.
+            Task::NeedsOther => has_other.lock().unwrap().recv().unwrap(),
+            Task::Other => other.send(()).unwrap(),
         })
         .unwrap();
-    queue.submit_all([(); 42]).unwrap();
+    queue.submit_all([Task::Slow; 2]).unwrap();
+    queue.join().unwrap();
+    queue.submit(Task::Hold).unwrap();
+    has_started.recv().unwrap();
+    let rest = std::iter::repeat_n(Task::Other, 15);
+    queue.submit_all(std::iter::once(Task::NeedsOther).chain(rest)).unwrap();
+    while queue.stats().running < 2 {
+        std::thread::yield_now();
+    }
+    go.send(()).unwrap();
     let joined = queue.join_timeout(Duration::from_secs(60));
     if joined.is_err() {
         std::mem::forget(queue); // its drop would wait for ever
     }
     joined.unwrap();
+}
+
+#[test]
+fn what_a_reader_in_order_passes_by_is_there_for_the_other_reader() {
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let queue = WorkQueue::builder()
+        .workers(2)
+        .start(move |held: bool| {
+            if held {
+                wait.lock().unwrap().recv().unwrap();
+            }
+        })
+        .unwrap();
+    queue.submit_all([true, false, false]).unwrap();
+    while queue.stats().done < 2 {
+        std::thread::yield_now();
+    }
+    assert!(queue.ordered().try_next().is_none());
+    let mut completed = queue.completed();
+    let read = [(); 2].map(|()| completed.try_next().map(|outcome| outcome.ticket().number()));
+    go.send(()).unwrap();
+    assert_eq!(read, [Some(1), Some(2)]);
+    assert_eq!(queue.wait_completion().len(), 1);
+}
+
+#[test]
+fn cancel_hands_back_in_ticket_order_wherever_a_task_was() {
+    let (started, has_started) = mpsc::channel();
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let queue = WorkQueue::builder()
+        .workers(1)
+        .start_with(
+            |_| (),
+            move |(), n: u32, _| {
+                if n == 0 {
+                    return Step::Again(n, Duration::MAX);
+                }
+                started.send(()).unwrap();
+                wait.lock().unwrap().recv().unwrap();
+                Step::Done(n)
+            },
+        )
+        .unwrap();
+    queue.submit_all(0..4).unwrap();
+    has_started.recv().unwrap();
+    let returned: Vec<u32> = queue.cancel().into_iter().map(|pending| pending.task).collect();
+    go.send(()).unwrap();
+    assert_eq!(returned, [0, 2, 3]);
 }
 
 #[test]
