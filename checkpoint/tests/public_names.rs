@@ -4,8 +4,8 @@ use std::io::Read;
 use std::time::{Duration, SystemTime};
 
 use checkpoint::{
-    Batch, Builder, Checkpoint, Durability, Entry, Error, OpenReport, Result, RunId, RunInfo,
-    Salvaged, Saved, Seq, Snapshot, Verified,
+    Batch, Builder, Checkpoint, Durability, Entry, Error, Names, OpenReport, Result, RunId,
+    RunInfo, Salvaged, Saved, Seq, Snapshot, Verified,
 };
 
 fn is_shared<T: Send + Sync>() {}
@@ -71,6 +71,7 @@ fn values_have_their_parts() {
         let _: (usize, bool, Seq) = (snapshot.len(), snapshot.is_empty(), snapshot.seq());
         let _: Option<SystemTime> = snapshot.updated_at();
         let _: Vec<&str> = snapshot.iter().chain(snapshot.prefix("audio/")).collect();
+        let _: Names<'_> = snapshot.iter();
         for _node in snapshot {}
         serde_json::to_string(snapshot).map(drop).map_err(|_| unreachable!())
     };

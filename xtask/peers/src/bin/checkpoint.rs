@@ -24,6 +24,7 @@ fn main() {
     contests::eight_threads(&settings, &mut bars);
     contests::four_processes(&settings);
     contests::opening(&settings, &mut bars);
+    contests::textbook_in_rust(&settings);
     contests::textbook_in_python(&settings);
     bars.finish();
 }
