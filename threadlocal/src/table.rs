@@ -124,6 +124,11 @@ impl Table {
         let place = Place { storage: storage.name, seat: Rc::clone(&seat) as Rc<dyn Seat> };
         let left_behind = {
             let mut places = self.places.borrow_mut();
+            if places.is_empty() {
+                // Nothing here is left of the storages that ended before.
+                // ORDERING: Acquire, as in `sweep`.
+                self.swept.set(ENDED.load(Ordering::Acquire));
+            }
             if places.len() <= storage.index {
                 places.resize_with(storage.index + 1, || None);
             }
