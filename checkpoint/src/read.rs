@@ -95,13 +95,18 @@ fn read_once(folder: &dyn Folder, run: &RunId) -> Result<(LogFile, Whole, u64)> 
         _ => Error::io("open", &path)(error),
     })?;
     let (log, start) = LogFile::open(file, &path, Some(run))?;
-    let whole = read_whole(&log, start)?;
-    if whole.clean {
-        return Ok((log, whole, 0));
+    let mut whole = read_whole(&log, start)?;
+    while !whole.clean {
+        let rest = rest_of(&log, &whole.end)?;
+        if judge(&rest, &whole.end, log.nonce) == Rest::Torn {
+            return Ok((log, whole, rest.len() as u64));
+        }
+        // A later record vouches for what was bad here; but a writer may have filled this place
+        // between two reads. What stands before a record was written before it: only bytes that are
+        // bad when they are read after that record was seen are damaged.
+        if !whole.read_on(&log)? {
+            return Err(log.corrupt(&whole.end));
+        }
     }
-    let rest = rest_of(&log, &whole.end)?;
-    if judge(&rest, &whole.end, log.nonce) == Rest::Damaged {
-        return Err(log.corrupt(&whole.end));
-    }
-    Ok((log, whole, rest.len() as u64))
+    Ok((log, whole, 0))
 }

@@ -60,34 +60,53 @@ pub(crate) struct Whole {
     pub(crate) records: u64,
     /// Up to here some record says that all is on disk.
     pub(crate) proven: u64,
+    /// Sequence numbers and ends of the records behind it, that nothing vouches for yet.
+    unproven: VecDeque<(u64, u64)>,
     pub(crate) clean: bool,
 }
 
 /// Folds everything that verifies.
 pub(crate) fn read_whole(log: &LogFile, start: Position) -> Result<Whole> {
-    let (mut index, mut records, mut proven) = (Index::default(), 1, start.offset);
-    let mut last_time = String::new();
-    // Ends of records that nothing vouches for yet.
-    let mut unproven: VecDeque<(u64, u64)> = VecDeque::new();
-    let mut scan = Scan::new(log, start, log.len()?);
-    while let Some((span, line, record)) = scan.next()? {
-        records += 1;
-        index::changes(&record, span, line, |node, slot| index.apply(node, slot));
-        last_time.clear();
-        last_time.push_str(record.body.time().unwrap_or_default());
-        let end = span.offset + u64::from(span.len);
-        unproven.push_back((scan.position().seq, end));
-        while let Some(&(_, end)) =
-            unproven.front().filter(|(seq, _)| *seq <= scan.position().durable)
-        {
-            proven = end;
-            unproven.pop_front();
+    let mut whole = Whole {
+        index: Index::default(),
+        proven: start.offset,
+        end: start,
+        updated_at: None,
+        records: 1,
+        unproven: VecDeque::new(),
+        clean: false,
+    };
+    whole.read_on(log)?;
+    Ok(whole)
+}
+
+impl Whole {
+    /// Goes on from the end with bytes that are read anew; whether it came any further.
+    pub(crate) fn read_on(&mut self, log: &LogFile) -> Result<bool> {
+        let begun = self.end.offset;
+        let mut last_time = None;
+        let mut scan = Scan::new(log, self.end.clone(), log.len()?);
+        while let Some((span, line, record)) = scan.next()? {
+            self.records += 1;
+            index::changes(&record, span, line, |node, slot| self.index.apply(node, slot));
+            let last_time = last_time.get_or_insert_with(String::new);
+            last_time.clear();
+            last_time.push_str(record.body.time().unwrap_or_default());
+            let end = span.offset + u64::from(span.len);
+            self.unproven.push_back((scan.position().seq, end));
+            let durable = scan.position().durable;
+            while let Some(&(_, end)) = self.unproven.front().filter(|(seq, _)| *seq <= durable) {
+                self.proven = end;
+                self.unproven.pop_front();
+            }
         }
+        self.clean = scan.is_clean()?;
+        self.end = scan.position().clone();
+        if let Some(time) = last_time.filter(|_| self.end.seq > 0) {
+            self.updated_at = time::parse(&time);
+        }
+        Ok(self.end.offset > begun)
     }
-    let clean = scan.is_clean()?;
-    let end = scan.position().clone();
-    let updated_at = if end.seq == 0 { None } else { time::parse(&last_time) };
-    Ok(Whole { index, end, updated_at, records, proven, clean })
 }
 
 /// The bytes from `at` to the end of the file, without its filler.
