@@ -122,7 +122,7 @@ fn fraction(rate: f64, unit_ns: u64) -> Result<(u64, Duration), RateError> {
     if !rate.is_finite() || rate <= 0.0 {
         return Err(RateError::NotPositive { rate });
     }
-    let per_second = rate * SECOND_NS as f64 / unit_ns as f64;
+    let per_second = rate / (unit_ns as f64 / SECOND_NS as f64);
     if per_second > 1e9 * (1.0 + 1e-12) {
         return Err(RateError::TooFast { per_second });
     }
@@ -154,8 +154,7 @@ fn reduced(amount: u64, period: Duration) -> Result<(u64, u64), RateError> {
     if u128::from(amount) > period.as_nanos() {
         return Err(RateError::TooFast { per_second });
     }
-    // One in a day and a nanosecond is what `at_most(1, DAY)` comes to.
-    if u128::from(amount) * u128::from(DAY_NS) + 1 < period.as_nanos() {
+    if u128::from(amount) * u128::from(DAY_NS) < period.as_nanos() {
         return Err(RateError::TooSlow { per_day: per_second * 86_400.0 });
     }
     in_year(amount, period)
@@ -220,6 +219,9 @@ mod tests {
             assert!(matches!(Rate::per_second(wrong).limit(), Err(NotPositive { .. })), "{wrong}");
         }
         assert!(matches!(Rate::per_second(1.1e9).limit(), Err(TooFast { .. })));
+        assert_eq!(Rate::per_second(1e30).limit(), Err(TooFast { per_second: 1e30 }));
+        let longer_than_a_day = DAY + Duration::from_nanos(1);
+        assert!(matches!(Rate::per(1, longer_than_a_day).limit(), Err(TooSlow { .. })));
         assert!(matches!(Rate::per(2, Duration::from_nanos(1)).limit(), Err(TooFast { .. })));
         assert!(matches!(Rate::per_minute(0.0005).limit(), Err(TooSlow { .. })));
         assert!(matches!(Rate::per(1, DAY * 2).limit(), Err(TooSlow { .. })));

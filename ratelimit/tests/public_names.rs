@@ -77,6 +77,22 @@ fn every_method_is_there() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
+fn the_named_lengths_of_time_are_what_they_say() {
+    assert_eq!((SECOND * 60, MINUTE * 60, HOUR * 24), (MINUTE, HOUR, DAY));
+    assert_eq!(SECOND.as_millis(), 1000);
+}
+
+#[test]
+fn a_limits_name_reads_like_a_string() {
+    let limiter = RateLimiter::per_second(1.0);
+    let name: &LimitName = &limiter.names()[0];
+    let borrowed: &str = std::borrow::Borrow::borrow(name);
+    assert_eq!((name.as_ref(), borrowed, name.as_str(), &**name), ("rate", "rate", "rate", "rate"));
+    assert!(*name == *"rate" && *name == "rate" && *name != "calls");
+    assert_eq!(format!("{name:>6} {name:?}"), "  rate \"rate\"");
+}
+
+#[test]
 fn what_is_no_limiter_is_refused_by_name() {
     let twice = RateLimiter::new([("a", Rate::per_second(1)), ("a", Rate::per_second(2))]);
     assert_eq!(
