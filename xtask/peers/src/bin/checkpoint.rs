@@ -19,12 +19,27 @@ fn main() {
     }
     let settings = Settings::from_args();
     let mut bars = Bars::new("checkpoint");
-    contests::flat(&settings, &mut bars);
-    contests::one_thread(&settings, &mut bars);
-    contests::eight_threads(&settings, &mut bars);
-    contests::four_processes(&settings);
-    contests::opening(&settings, &mut bars);
-    contests::textbook_in_rust(&settings);
-    contests::textbook_in_python(&settings);
+    // `--only <part>` runs one of them.
+    let only = std::env::args().skip_while(|a| a != "--only").nth(1);
+    let asked = |part: &str| only.as_ref().is_none_or(|only| only == part);
+    if asked("flat") {
+        contests::flat(&settings, &mut bars);
+    }
+    if asked("one") {
+        contests::one_thread(&settings, &mut bars);
+    }
+    if asked("eight") {
+        contests::eight_threads(&settings, &mut bars);
+    }
+    if asked("processes") {
+        contests::four_processes(&settings);
+    }
+    if asked("opening") {
+        contests::opening(&settings, &mut bars);
+    }
+    if asked("textbook") {
+        contests::textbook_in_rust(&settings);
+        contests::textbook_in_python(&settings);
+    }
     bars.finish();
 }
