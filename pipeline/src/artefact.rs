@@ -15,10 +15,10 @@ const PARTIAL: &str = "files/.partial";
 
 /// A file that a step made: its path inside the run's folder, its size and its BLAKE3.
 ///
-/// A value like any other: a stage returns it, or holds it in what it returns. The path is relative,
-/// so that a run's folder can be moved; [`Cx::path`](crate::Cx::path) and
-/// [`Report::path`](crate::Report::path) resolve it. The hash is part of the value: a file rewritten
-/// with other bytes of the same size runs again what was made of it.
+/// A value like any other: a stage returns it, or holds it in what it returns. The path is
+/// relative, so that a run's folder can be moved; [`Cx::path`](crate::Cx::path) and
+/// [`Report::path`](crate::Report::path) resolve it. The hash is part of the value: a file
+/// rewritten with other bytes of the same size runs again what was made of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Raw")]
 pub struct Artefact {
@@ -149,8 +149,8 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // After the rename there is nothing; after a failure, what cannot be removed is swept by the
-        // next run.
+        // After the rename there is nothing; after a failure, what cannot be removed is swept by
+        // the next run.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -115,9 +115,9 @@ impl Cx<'_> {
         self.about.stopping.is_cancelled()
     }
 
-    /// Says what the call really used of the stage's limit `limit`: the permit is settled by it when
-    /// the closure returns. The last word for a limit counts. A limit that was not named keeps what
-    /// the stage's cost had estimated.
+    /// Says what the call really used of the stage's limit `limit`: the permit is settled by it
+    /// when the closure returns. The last word for a limit counts. A limit that was not named keeps
+    /// what the stage's cost had estimated.
     pub fn used(&self, limit: &str, amount: u64) {
         self.used.borrow_mut().push((limit.to_string(), amount));
     }

@@ -96,7 +96,8 @@ pub enum RunError {
     },
     /// The run belongs to another pipeline.
     #[error(
-        "run `{run}` was made by pipeline `{found}`, not by `{wanted}`: give this one another run id"
+        "run `{run}` was made by pipeline `{found}`, not by `{wanted}`: give this one another run \
+         id"
     )]
     OtherPipeline {
         /// The run.

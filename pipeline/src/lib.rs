@@ -31,7 +31,8 @@
 //! ```
 //!
 //! A program that is nothing but a pipeline ends in `p.main(film)` and has a command line: it runs,
-//! plans, retries, and looks at runs that are live or dead. See `cli` (feature `cli`, on by default).
+//! plans, retries, and looks at runs that are live or dead. See `cli` (feature `cli`, on by
+//! default).
 //!
 //! # Six ideas
 //!
@@ -39,31 +40,31 @@
 //! - A **stage** ([`Stage`]) makes one result of each item; its first input decides how often it
 //!   runs. A *step* is one stage at one item.
 //! - A **node** ([`Node`]) is the promise of a stage's results, of items, or of a setting
-//!   ([`Pipeline::value`]). Nodes of one fan-out join item by item, nodes around it are the same for
-//!   all its items, and [`all`] takes a whole fan-out as one input. What has no single value does not
-//!   compile.
+//!   ([`Pipeline::value`]). Nodes of one fan-out join item by item, nodes around it are the same
+//!   for all its items, and [`all`] takes a whole fan-out as one input. What has no single value
+//!   does not compile.
 //! - A **limit** ([`Stage::limit`]) is a rate limiter that a stage's steps wait for.
 //! - A **run** is a folder that holds what was recorded and made; the same run id continues it.
 //! - A **report** ([`Report`]) says what came of it.
 //!
 //! # When a step runs again
 //!
-//! Its result is found again by a hash of the stage's name, its version, and its inputs. So a changed
-//! item or setting runs what lies behind it, and stops where results come out as before. Captured
-//! variables and source text are in no hash: settings come in through [`Pipeline::value`], and
-//! [`Stage::version`] says that the code has changed. A step whose [`Artefact`] is gone or has
+//! Its result is found again by a hash of the stage's name, its version, and its inputs. So a
+//! changed item or setting runs what lies behind it, and stops where results come out as before.
+//! Captured variables and source text are in no hash: settings come in through [`Pipeline::value`],
+//! and [`Stage::version`] says that the code has changed. A step whose [`Artefact`] is gone or has
 //! another size runs again.
 //!
 //! # Faults
 //!
-//! A stage returns `Result<T, Fault>`, and `?` takes any error as transient; see [`Fault`]. A failed
-//! item blocks what needs it and nothing else; the next run tries it again.
+//! A stage returns `Result<T, Fault>`, and `?` takes any error as transient; see [`Fault`]. A
+//! failed item blocks what needs it and nothing else; the next run tries it again.
 //!
 //! # Guarantees
 //!
 //! - **Executed at least once, recorded exactly once.** What was recorded never runs again; after
-//!   SIGKILL only what was in flight repeats, under the same idempotency key, and is told that it is
-//!   in doubt: `tests/killed.rs`. After a stop nothing repeats: `tests/stop.rs`.
+//!   SIGKILL only what was in flight repeats, under the same idempotency key, and is told that it
+//!   is in doubt: `tests/killed.rs`. After a stop nothing repeats: `tests/stop.rs`.
 //! - **A join runs only after its inputs, a step runs once, no window holds more than it may, and
 //!   nothing deadlocks**, whatever the graph and the schedule: `src/index/tests.rs` (random graphs
 //!   under random schedules), `tests/joins.rs`.
@@ -72,17 +73,17 @@
 //! - **A failed write of the checkpoint ends the run, loudly, and it can be continued**:
 //!   `tests/cli.rs`, `no_space_is_loud_and_resumable`.
 //! - **One process works on a run**: `tests/cli.rs`, `a_run_in_use_is_75_and_can_be_looked_at`.
-//! - **Looking changes nothing, takes no lock and leaves the sources unread**; a plan reads them and
-//!   calls nothing, and comes true: `tests/command_line/looking.rs`, `planning.rs`.
+//! - **Looking changes nothing, takes no lock and leaves the sources unread**; a plan reads them
+//!   and calls nothing, and comes true: `tests/command_line/looking.rs`, `planning.rs`.
 //! - **No value and no input is in an event**: `tests/command_line/running.rs`,
 //!   `json_events_tell_the_run_and_no_value`.
-//! - **Memory**: bounded by the windows, the checkpoint's index (about 100 bytes a record beyond its
-//!   name), 16 bytes for each key of a fan-out that is open (two items of one key are refused), the
-//!   keys of a fan-out that is collected, and the items themselves where a second pass takes them:
-//!   `tests/many.rs` prints it.
+//! - **Memory**: bounded by the windows, the checkpoint's index (about 100 bytes a record beyond
+//!   its name), 16 bytes for each key of a fan-out that is open (two items of one key are refused),
+//!   the keys of a fan-out that is collected, and the items themselves where a second pass takes
+//!   them: `tests/many.rs` prints it.
 //! - **Not promised**: that a call is made only once (its process may die between call and record:
-//!   give the service [`Cx::idempotency_key`]); any order between items; that a call which blocks can
-//!   be ended ([`Cx::deadline`] is for the client's own timeout).
+//!   give the service [`Cx::idempotency_key`]); any order between items; that a call which blocks
+//!   can be ended ([`Cx::deadline`] is for the client's own timeout).
 //!
 //! All types are as thread-safe as they look: [`Options`], [`Stop`] and [`Report`] are `Send` and
 //! `Sync`, [`Pipeline`] is `Send`; closures of stages run on several threads at once.

@@ -1,7 +1,8 @@
-//! A run looked at from outside, live or dead: without its lock, without a handle, without a change.
+//! A run looked at from outside, live or dead: without its lock, without a handle, without a
+//! change.
 //!
-//! What every command but `run` stands on. It sees some state that the run was in, at least as new as
-//! everything recorded before the look.
+//! What every command but `run` stands on. It sees some state that the run was in, at least as new
+//! as everything recorded before the look.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -114,7 +114,8 @@ impl<T, S> fmt::Debug for All<T, S> {
 }
 
 /// Takes a whole fan-out as one input: `all(clip)` of a `Node<Clip, Per<S, Tag>>` gives a stage one
-/// [`Many<Clip>`](crate::Many) for each item of `S`. As a run's result it is a `Vec<(String, Clip)>`.
+/// [`Many<Clip>`](crate::Many) for each item of `S`. As a run's result it is a `Vec<(String,
+/// Clip)>`.
 pub fn all<T, S, Tag>(node: Node<T, Per<S, Tag>>) -> All<T, Per<S, Tag>> {
     All(node)
 }

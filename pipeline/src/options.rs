@@ -44,8 +44,8 @@ pub(crate) type Observe = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
 pub(crate) type Admit = Arc<dyn Fn(&str, &Item) -> bool + Send + Sync>;
 
 impl Options {
-    /// The run `run` in the folder `root`, which is made if it is not there. The run's own folder is
-    /// `<root>/<run>`.
+    /// The run `run` in the folder `root`, which is made if it is not there. The run's own folder
+    /// is `<root>/<run>`.
     pub fn new(root: impl Into<PathBuf>, run: RunId) -> Self {
         Options {
             root: root.into(),

@@ -58,8 +58,8 @@ impl Pipeline {
     }
 
     /// A fan-out: each item of `items` becomes one value of the node. `key` names it in records,
-    /// artefacts and reports, and must be the same in every run. Items are pulled one by one, as the
-    /// stages have room for them, on a thread of its own.
+    /// artefacts and reports, and must be the same in every run. Items are pulled one by one, as
+    /// the stages have room for them, on a thread of its own.
     ///
     /// Items are hashed, not recorded: an item that has changed runs again what lies below it.
     ///
@@ -81,8 +81,8 @@ impl Pipeline {
         self.source(tag, items, key)
     }
 
-    /// [`items`](Pipeline::items) of results: an error ends the run, loudly, after what is in flight
-    /// was recorded.
+    /// [`items`](Pipeline::items) of results: an error ends the run, loudly, after what is in
+    /// flight was recorded.
     ///
     /// # Panics
     /// As of [`items`](Pipeline::items).
@@ -154,8 +154,8 @@ impl Pipeline {
         node
     }
 
-    /// A stage that runs once per item of its first input. The others may be of the same fan-out, of
-    /// one around it (one value for all its items), or `all(node)`.
+    /// A stage that runs once per item of its first input. The others may be of the same fan-out,
+    /// of one around it (one value for all its items), or `all(node)`.
     ///
     /// # Panics
     /// If the name is none or is taken, or an input belongs to another pipeline.
@@ -201,8 +201,8 @@ impl Pipeline {
     /// works on a run at a time.
     ///
     /// # Errors
-    /// [`RunError`], when the run could not begin or not go on. A step that fails is no error: it is
-    /// in the report, which then has no output.
+    /// [`RunError`], when the run could not begin or not go on. A step that fails is no error: it
+    /// is in the report, which then has no output.
     ///
     /// # Panics
     /// If the target is another pipeline's node.

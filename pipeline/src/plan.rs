@@ -1,4 +1,5 @@
-//! The shape of a run: what its target needs, who waits for whom, and which steps hold a window slot.
+//! The shape of a run: what its target needs, who waits for whom, and which steps hold a window
+//! slot.
 //!
 //! Nothing here runs anything or knows a type. The index walks this; so does who draws the graph.
 
@@ -66,8 +67,8 @@ pub(crate) struct PlanStage {
     pub(crate) node: usize,
     pub(crate) wires: Vec<Wire>,
     pub(crate) allow_missing: bool,
-    /// From which depth on a step holds no window slot: behind a collect that would have to wait for
-    /// the very items that the slot keeps out. [`NEVER`] for ordinary stages.
+    /// From which depth on a step holds no window slot: behind a collect that would have to wait
+    /// for the very items that the slot keeps out. [`NEVER`] for ordinary stages.
     pub(crate) late_from: usize,
     pub(crate) needed: bool,
 }
@@ -200,11 +201,12 @@ impl Plan {
     /// Which steps must hold no slot.
     ///
     /// An item holds a slot of its fan-out's window until its steps have ended. A step behind a
-    /// collect ends only after a whole fan-out was pulled. So windows wait for windows, and a circle
-    /// of such waits is a deadlock: in the simplest case a collect that feeds back into its own
-    /// fan-out, with more items than the window holds. Going through the stages in order, each adds
-    /// the waits that it causes; one that would close a circle is *late* instead: it holds no slot
-    /// from that depth on. What it delays is a second pass over items that have left the window.
+    /// collect ends only after a whole fan-out was pulled. So windows wait for windows, and a
+    /// circle of such waits is a deadlock: in the simplest case a collect that feeds back into its
+    /// own fan-out, with more items than the window holds. Going through the stages in order, each
+    /// adds the waits that it causes; one that would close a circle is *late* instead: it holds no
+    /// slot from that depth on. What it delays is a second pass over items that have left the
+    /// window.
     fn find_late(&mut self) {
         let mut waits: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); self.scopes.len()];
         for (id, scope) in self.scopes.iter().enumerate() {

@@ -7,8 +7,8 @@
 //! | `fail/<stage>/<item>` | [`FailRecord`] | when a step has failed for good in a run |
 //! | `run` | [`RunRecord`] | when a process begins, and when it ends |
 //!
-//! One batch puts `step/` and removes `start/` and `fail/`, or puts `fail/` and removes `start/`. So
-//! a `start/` whose call is not over is a step in doubt.
+//! One batch puts `step/` and removes `start/` and `fail/`, or puts `fail/` and removes `start/`.
+//! So a `start/` whose call is not over is a step in doubt.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -18,8 +18,8 @@ pub struct Report<T> {
     pub end: End,
     /// The stages that the target needs, each behind those that it needs.
     pub stages: Vec<StageReport>,
-    /// What failed this time, in the order in which it failed; at most 1 000 of them. All are in the
-    /// checkpoint, and the next run tries them again.
+    /// What failed this time, in the order in which it failed; at most 1 000 of them. All are in
+    /// the checkpoint, and the next run tries them again.
     pub failures: Vec<Failure>,
     /// What was spent this time, in US dollars, as far as the steps said so.
     pub spent_usd: f64,

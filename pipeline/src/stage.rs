@@ -22,7 +22,8 @@ type Make<A> = Box<dyn Fn() -> Result<A, Fault> + Send + Sync>;
 
 /// A stage being described; [`run`](Stage::run) ends it and gives its node.
 ///
-/// `I` is what it takes in, `A` its adapter: `()` unless [`adapter`](Stage::adapter) says otherwise.
+/// `I` is what it takes in, `A` its adapter: `()` unless [`adapter`](Stage::adapter) says
+/// otherwise.
 #[must_use = "a stage is added by `.run(..)`"]
 pub struct Stage<'p, I, A = ()> {
     pipeline: &'p mut Pipeline,

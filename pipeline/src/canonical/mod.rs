@@ -1,4 +1,5 @@
-//! Canonical JSON: the one text of a value, so that equal values have equal hashes in every process.
+//! Canonical JSON: the one text of a value, so that equal values have equal hashes in every
+//! process.
 //!
 //! Keys are sorted here, by their bytes: the order of a `HashMap` differs from process to process,
 //! and a hash that follows it would pay for every step again. NaN and infinities are refused, for

@@ -1,9 +1,9 @@
 //! Runs a graph: one queue a stage, items pulled as there is room, steps recorded as they finish.
 //!
-//! An item's way through: [`feed`] pulls it from its source and seeds the store; the store says which
-//! steps became ready; [`drive`](Engine::drive) looks each up in the records and hands those that are
-//! not there to their stage's queue; [`attempt`] takes a permit, calls, and records; the store says
-//! which steps became ready by that, and so on. Nothing goes the other way.
+//! An item's way through: [`feed`] pulls it from its source and seeds the store; the store says
+//! which steps became ready; [`drive`](Engine::drive) looks each up in the records and hands those
+//! that are not there to their stage's queue; [`attempt`] takes a permit, calls, and records; the
+//! store says which steps became ready by that, and so on. Nothing goes the other way.
 
 mod attempt;
 mod ending;
@@ -99,8 +99,9 @@ impl Task {
 }
 
 impl Engine {
-    /// Takes steps that became ready as far as it goes without calling anything: those whose results
-    /// are recorded are done at once, which may make others ready; the rest goes to their queues.
+    /// Takes steps that became ready as far as it goes without calling anything: those whose
+    /// results are recorded are done at once, which may make others ready; the rest goes to their
+    /// queues.
     fn drive(&self, change: Change) {
         let mut todo = self.tell_blocked(change);
         while let Some(ready) = todo.pop() {
@@ -173,8 +174,8 @@ impl Engine {
         self.end(Ending::Halted(reason));
     }
 
-    /// Runs `work`; a panic in it ends the run, where it would leave everybody waiting for a step that
-    /// never ends. Steps' own panics do not come here: they are faults.
+    /// Runs `work`; a panic in it ends the run, where it would leave everybody waiting for a step
+    /// that never ends. Steps' own panics do not come here: they are faults.
     fn guard<T>(&self, what: impl Fn() -> String, work: impl FnOnce() -> T) -> Option<T> {
         let done = catch_unwind(AssertUnwindSafe(work));
         done.map_err(|payload| self.give_up(format!("{} panicked: {}", what(), said(&*payload))))

@@ -120,8 +120,8 @@ type Path = Vec<String>;
 #[derive(Default)]
 struct Model {
     settled: BTreeMap<(usize, Path), bool>,
-    /// By fan-out and the item around it: the keys so far, and whether that is all; `None`: its list
-    /// is missing.
+    /// By fan-out and the item around it: the keys so far, and whether that is all; `None`: its
+    /// list is missing.
     items: BTreeMap<(usize, Path), (Vec<String>, Option<bool>)>,
     seen: BTreeSet<(usize, Path)>,
 }

@@ -258,8 +258,8 @@ impl Store for LocalStore {
             if ready.ended || !ready.index.has_room(scope, self.window) {
                 continue;
             }
-            // The first slot is free. Waking for each would cost two switches of threads an item, so
-            // it waits for half of them, but not long: the others may be held for an hour.
+            // The first slot is free. Waking for each would cost two switches of threads an item,
+            // so it waits for half of them, but not long: the others may be held for an hour.
             let until = |ready: &mut Ready| !ready.ended && !self.is_half_empty(ready, scope);
             let gathered = self.changed.wait_timeout_while(ready, GATHER, until);
             ready = gathered.unwrap_or_else(PoisonError::into_inner).0;
