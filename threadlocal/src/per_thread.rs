@@ -205,9 +205,8 @@ impl<T: Send + 'static, E: 'static> PerThread<T, E> {
         if seat.is_some_and(|seat| seat.door().is_busy()) {
             return Err(Reentry);
         }
-        let (adapters, broken) = self.shared.registry.drain();
-        self.shared.retirement.retire_all(broken);
-        Ok(adapters)
+        let shared = &*self.shared;
+        Ok(shared.registry.drain(&shared.storage.generation, &shared.retirement))
     }
 }
 

@@ -131,13 +131,17 @@ impl<T> Registry<T> {
 
     /// Takes every adapter out, waiting for the busy ones, and forgets the ended seats.
     ///
-    /// The second list has those whose user panicked a moment ago: they are for nobody to use.
-    pub(crate) fn drain(&self) -> (Vec<T>, Vec<T>) {
-        let (mut adapters, mut broken) = (Vec::new(), Vec::new());
-        let mut take = |slot: &Slot<T>| match slot.take_judged() {
-            Some(Ok(adapter)) => adapters.push(adapter),
-            Some(Err(adapter)) => broken.push(adapter),
-            None => {}
+    /// Those that are for nobody to use any more, broken by a panic or stale, are retired on the way.
+    pub(crate) fn drain(&self, generation: &Generation, retirement: &Retirement<T>) -> Vec<T> {
+        let mut adapters = Vec::new();
+        let mut take = |slot: &Slot<T>| {
+            let (taken, stale) = slot.take_judged(generation);
+            retirement.retire_all(stale);
+            match taken {
+                Some(Ok(adapter)) => adapters.push(adapter),
+                Some(Err(broken)) => retirement.retire(broken),
+                None => {}
+            }
         };
         for (_, slot) in self.slots(|_| true) {
             take(&slot);
@@ -145,7 +149,7 @@ impl<T> Registry<T> {
         // A thread may have filled its slot again and ended since. From here on it is never filled,
         // so that it can be forgotten once it is empty.
         let ended = self.slots(|entry| entry.ended);
-        for (_, slot) in &ended {
+        for (_, slot) in ended.iter().filter(|_| !mutant("drain-looks-once")) {
             take(slot);
         }
         let mut entries = lock(&self.entries);
@@ -153,7 +157,7 @@ impl<T> Registry<T> {
             entries.slots.remove(&id);
         }
         drop(entries);
-        (adapters, broken)
+        adapters
     }
 
     /// The storage is over: takes every adapter out. No use is under way, since each has a handle.

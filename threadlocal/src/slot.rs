@@ -105,19 +105,27 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Takes whatever lies there, waiting for the holder.
+    /// Takes whatever lies there, waiting for the holder. For the slot's own thread, or when that
+    /// has no use any more: nobody fills the slot meanwhile, so no mark matters.
     pub(crate) fn take(&self) -> Option<T> {
         let built = self.lock().take();
         self.after_unlock();
         self.counted_out(built)
     }
 
-    /// As `take`, but says whether the adapter's user has just panicked.
-    pub(crate) fn take_judged(&self) -> Option<Result<T, T>> {
+    /// As `take`, for a thread that is not the slot's own; also says whether the adapter's user has
+    /// just panicked.
+    ///
+    /// The slot's own thread may fill it again before `after_unlock`, and an invalidation may find
+    /// that use under way: the mark that it leaves is read here, so what it stands for is done here.
+    /// That adapter comes second; it is for nobody to use.
+    pub(crate) fn take_judged(&self, generation: &Generation) -> (Option<Result<T, T>>, Option<T>) {
         let built = self.lock().take();
-        self.after_unlock();
+        let passed_over = self.after_unlock() && !mutant("drain-swallows-mark");
+        let stale = if passed_over { self.take_if_stale(generation) } else { None };
         let broken = built.as_ref().is_some_and(Built::is_broken);
-        self.counted_out(built).map(|adapter| if broken { Err(adapter) } else { Ok(adapter) })
+        let taken = self.counted_out(built);
+        (taken.map(|adapter| if broken { Err(adapter) } else { Ok(adapter) }), stale)
     }
 
     /// Waits for the holder.

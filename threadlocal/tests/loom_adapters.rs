@@ -9,6 +9,7 @@
 //! | invalidate against a busy one | `with` | `invalidate` | |
 //! | re-entry | `with`, inside it `invalidate` and `with` | `with` | |
 //! | use against drain | `with` twice | `drain` | |
+//! | drain against invalidate | `with`, inside another `invalidate` | `drain` | |
 //! | use against `for_each` | `with` twice | `for_each` | |
 //! | exit against drain | `with`, thread end | `drain` | |
 //! | exit against drain, kept | `with`, thread end | `drain` | |
@@ -280,6 +281,30 @@ fn use_against_drain() {
     });
 }
 
+/// A stale adapter is gone although a drainer went by: the mark that an invalidation leaves for the
+/// user is not swallowed by whoever had the slot before.
+///
+/// Kills: drain-swallows-mark
+#[test]
+fn drain_against_invalidate() {
+    check(None, || {
+        let census = Census::new();
+        let storage = PerThread::new(census.maker());
+        storage.with(Adapter::touch).unwrap();
+        let there = storage.clone();
+        let thread = thread::spawn(move || drop(there.drain().unwrap()));
+        storage
+            .with(|adapter| {
+                storage.invalidate();
+                adapter.touch();
+            })
+            .unwrap();
+        thread.join().unwrap();
+        assert_eq!((census.alive(), storage.len()), (0, 0), "stale, and its use has returned");
+        leave();
+    });
+}
+
 /// T2, T6: a look at all waits for the busy one, and the busy one for the look.
 #[test]
 fn use_against_for_each() {
@@ -327,6 +352,8 @@ fn exit_against_drain() {
 }
 
 /// T3, T6: a kept adapter comes with exactly one drain, and its seat goes with it.
+///
+/// Kills: drain-looks-once
 #[test]
 fn exit_against_drain_kept() {
     check(None, || {
