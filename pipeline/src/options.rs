@@ -158,8 +158,8 @@ impl Halt {
     }
 
     /// When more than `percent` of the steps that ended in this run have failed, once 50 have.
-    pub fn percent(percent: f64) -> Self {
-        Halt(When::Percent(percent))
+    pub fn percent(percent: impl Into<f64>) -> Self {
+        Halt(When::Percent(percent.into()))
     }
 
     /// Why to halt, if it is time.

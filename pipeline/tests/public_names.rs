@@ -118,7 +118,7 @@ fn every_builder_and_option_in_one_run() {
     });
     let options = Options::new(root.path(), RunId::new("r").unwrap())
         .stop(Stop::new())
-        .halt(Halt::percent(50.0))
+        .halt(Halt::percent(50))
         .workers("sum", 2)
         .window(3)
         .grace(Duration::from_secs(1))

@@ -51,18 +51,26 @@ impl<K: Hash + Eq + Clone, const N: usize> KeyedRateLimiter<K, N> {
             return known.clone();
         }
         let made = (self.make)(key);
+        // Dropped when the lock is free: a key's `Drop` may look at the map.
+        let mut idle = Vec::new();
         let mut keys = lock(&self.keys);
         if keys.limiters.len() >= keys.swept_at {
-            keys.sweep();
+            idle = keys.sweep();
         }
-        keys.limiters.entry(key.clone()).or_insert(made).clone()
+        let limiter = keys.limiters.entry(key.clone()).or_insert(made).clone();
+        drop(keys);
+        drop(idle);
+        limiter
     }
 
     /// Drops the keys that are idle now and gives their memory back; tells how many are left.
     pub fn sweep(&self) -> usize {
         let mut keys = lock(&self.keys);
-        keys.sweep();
-        keys.limiters.len()
+        let idle = keys.sweep();
+        let left = keys.limiters.len();
+        drop(keys);
+        drop(idle);
+        left
     }
 }
 
@@ -79,11 +87,13 @@ impl<K, const N: usize> KeyedRateLimiter<K, N> {
 }
 
 impl<K: Hash + Eq, const N: usize> Keys<K, N> {
-    fn sweep(&mut self) {
+    /// Takes the idle ones out, for the caller to drop.
+    fn sweep(&mut self) -> Vec<(K, RateLimiter<N>)> {
         // A handle is cloned from the map's own under the lock only, so one that is alone stays so.
-        self.limiters.retain(|_, limiter| !limiter.is_idle());
+        let idle = self.limiters.extract_if(|_, limiter| limiter.is_idle()).collect();
         self.limiters.shrink_to(self.limiters.len() * 2);
         self.swept_at = (self.limiters.len() * 2).max(SWEPT_FROM);
+        idle
     }
 }
 

@@ -9,7 +9,6 @@ use std::{fmt, time::Duration};
 /// even a call that failed may have been billed. If the true cost turns out otherwise,
 /// [`settle`](Permit::settle) charges or refunds the difference. Where permits in flight are bounded,
 /// dropping it gives its place to the next in line. `Send` and `Sync`.
-#[must_use = "where permits in flight are bounded, dropping one gives its place away"]
 pub struct Permit<'a, const N: usize> {
     core: &'a Core<N>,
     grant: Grant<N>,

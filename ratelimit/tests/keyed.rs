@@ -74,3 +74,29 @@ fn all_who_ask_at_once_get_the_same_limiter() {
     });
     assert_eq!((taken, limiters.len()), (10, 1));
 }
+
+/// Looks at the map when it is dropped.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Curious(u32);
+
+static CURIOUS: std::sync::LazyLock<KeyedRateLimiter<Curious, 1>> =
+    std::sync::LazyLock::new(|| {
+        KeyedRateLimiter::new(|_| {
+            RateLimiter::builder([("calls", Rate::per_second(1.0))]).start_full().build().unwrap()
+        })
+    });
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        CURIOUS.len();
+    }
+}
+
+#[test]
+fn keys_are_dropped_outside_the_lock() {
+    for number in 0..200 {
+        CURIOUS.get(&Curious(number));
+    }
+    CURIOUS.sweep();
+    assert!(CURIOUS.is_empty());
+}

@@ -22,13 +22,15 @@ pub enum OnPanic {
 
 /// A task panicked: which, where, and what it said.
 pub struct PanicReport {
+    /// The task that panicked.
+    pub ticket: Ticket,
+    /// The worker that ran it.
+    pub worker: WorkerId,
     /// Behind a pointer, so that an outcome is not as large as its rarest kind.
     told: Box<Told>,
 }
 
 struct Told {
-    ticket: Ticket,
-    worker: WorkerId,
     message: String,
     location: Option<String>,
     /// Behind a lock only to be `Sync`: a payload need not be. Never contended.
@@ -39,17 +41,17 @@ impl PanicReport {
     pub(crate) fn new(ticket: Ticket, worker: WorkerId, payload: Payload) -> Self {
         let (message, location) = (message(payload.as_ref()), take_location());
         let payload = Mutex::new(payload);
-        Self { told: Box::new(Told { ticket, worker, message, location, payload }) }
+        Self { ticket, worker, told: Box::new(Told { message, location, payload }) }
     }
 
     /// The task that panicked.
     pub const fn ticket(&self) -> Ticket {
-        self.told.ticket
+        self.ticket
     }
 
     /// The worker that ran it.
     pub const fn worker(&self) -> WorkerId {
-        self.told.worker
+        self.worker
     }
 
     /// What the panic said; for a payload that is not text, that it was not.
@@ -72,8 +74,8 @@ impl PanicReport {
 impl fmt::Debug for PanicReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PanicReport")
-            .field("ticket", &self.told.ticket)
-            .field("worker", &self.told.worker)
+            .field("ticket", &self.ticket)
+            .field("worker", &self.worker)
             .field("message", &self.told.message)
             .field("location", &self.told.location)
             .finish_non_exhaustive()
@@ -82,7 +84,7 @@ impl fmt::Debug for PanicReport {
 
 impl fmt::Display for PanicReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task {} panicked on worker {}", self.told.ticket, self.told.worker)?;
+        write!(f, "task {} panicked on worker {}", self.ticket, self.worker)?;
         if let Some(location) = &self.told.location {
             write!(f, " at {location}")?;
         }

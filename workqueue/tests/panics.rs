@@ -51,6 +51,7 @@ fn a_panic_is_reported_with_what_where_and_who() {
     assert_eq!(said, ["text", "formatted 2", "a payload that is not text"]);
     for (ticket, report) in (1..).zip(&reports) {
         assert_eq!((report.ticket().number(), report.worker().index()), (ticket, 0));
+        assert_eq!((report.ticket, report.worker), (report.ticket(), report.worker()));
         assert!(report.location().unwrap().contains("tests/panics.rs:"), "{report}");
     }
     assert!(reports[0].to_string().starts_with("task #1 panicked on worker 0 at "));
