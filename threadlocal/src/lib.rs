@@ -52,6 +52,8 @@
 //!
 #![doc = include_str!("../docs/guarantees.md")]
 //!
+#![doc = include_str!("../docs/speed.md")]
+//!
 #![doc = include_str!("../docs/from_thread_local.md")]
 #![forbid(unsafe_code)]
 
