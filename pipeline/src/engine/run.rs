@@ -1,6 +1,7 @@
 //! A run from its folder's lock to its report.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
@@ -41,14 +42,21 @@ pub(crate) fn run(
 ) -> Result<Report<Vec<Found>>, RunError> {
     let mut graph = graph;
     let target = settle_options(&mut graph, target, options)?;
-    let run_dir = options.root.join(options.run.as_str());
-    lock::hold(&run_dir, options.run.as_str(), || {
+    let as_given = options.root.join(options.run.as_str());
+    // A step, or anybody else in this process, may change the working folder while the run goes on.
+    let root = std::path::absolute(&options.root).map_err(|source| RunError::Workspace {
+        doing: "find",
+        path: options.root.clone(),
+        source,
+    })?;
+    let run_dir = root.join(options.run.as_str());
+    let report = lock::hold(&run_dir, options.run.as_str(), || {
         artefact::sweep(&run_dir).map_err(|source| RunError::Workspace {
             doing: "sweep half-written files of",
             path: run_dir.clone(),
             source,
         })?;
-        let checkpoint = Checkpoint::builder(&options.root, &options.run)
+        let checkpoint = Checkpoint::builder(&root, &options.run)
             .durability(options.durability)
             .open()
             .map_err(|error| RunError::Checkpoint {
@@ -58,9 +66,10 @@ pub(crate) fn run(
         let records = Records::new(checkpoint, options.run.as_str(), &run_dir);
         let plan = Arc::new(Plan::new(&graph, &target));
         let log = RunLog::begin(&records, pipeline, &graph, &plan)?;
-        let result = work(pipeline, graph, &plan, &target, options, &records);
+        let result = work(pipeline, graph, &plan, &target, options, &records, &run_dir);
         log.end(&records, result)
-    })
+    });
+    report.map(|report| Report { run_dir: as_given, ..report })
 }
 
 /// Puts the options that change the graph into it; the target that they leave.
@@ -97,6 +106,7 @@ fn work(
     target: &[Wire],
     options: &Options,
     records: &Records,
+    run_dir: &Path,
 ) -> Result<(Report<Vec<Found>>, Vec<u64>), RunError> {
     let values: Vec<(usize, Cell)> = graph.values.drain(..).map(|v| (v.node, v.cell)).collect();
     let springs = springs(&mut graph, plan);
@@ -105,7 +115,7 @@ fn work(
     let engine = Arc::new(Engine {
         pipeline: pipeline.to_string(),
         run: options.run.as_str().to_string(),
-        run_dir: options.root.join(options.run.as_str()),
+        run_dir: run_dir.to_path_buf(),
         tally: Tally::new(graph.stages.iter().map(|s| s.name.clone()), plan.scopes.len()),
         capacity: graph.stages.iter().map(|_| Capacity::default()).collect(),
         stages: graph.stages,
