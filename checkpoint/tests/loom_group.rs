@@ -138,7 +138,7 @@ fn explore(bound: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
         model();
     });
     // ORDERING: Relaxed, as above.
-    println!("Completed in {} iterations", count.load(std::sync::atomic::Ordering::Relaxed));
+    println!("iterations: {}", count.load(std::sync::atomic::Ordering::Relaxed));
 }
 
 fn setup(trouble: Trouble) -> (Shared, Arc<Disk>) {
