@@ -23,7 +23,8 @@ use crate::table;
 /// # When an adapter is dropped
 /// At the first of these: its thread ends or calls [`leave`](crate::leave); it is discarded; it is
 /// invalidated (an idle one at once, by the caller of `invalidate`; a busy one when its `with`
-/// returns); the last handle goes. The old one is always dropped before its thread builds a new one.
+/// returns); the last handle goes. A thread drops its old one before it builds a new one; only an idle
+/// one that another thread's `invalidate` is just then dropping may still be in its `Drop`.
 /// So after the workers were joined nothing is left to collect: whoever wants to flush or to sum uses
 /// [`on_retire`](PerThreadBuilder::on_retire), called once per adapter wherever it ends, or
 /// [`keep_retired`](PerThreadBuilder::keep_retired), which keeps the adapters of ended threads for
