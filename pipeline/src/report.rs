@@ -105,19 +105,39 @@ impl<T> fmt::Display for Report<T> {
         let sum = |of: fn(&StageReport) -> u64| self.stages.iter().map(of).sum::<u64>();
         write!(f, "{} ran, {} reused", sum(|s| s.ran), sum(|s| s.reused))?;
         write!(f, ", {} failed, {} blocked", sum(|s| s.failed), sum(|s| s.blocked))?;
+        // What ended the run is said once, with the steps that found it out.
+        let halted = match &self.end {
+            End::Halted { reason } => Some(&**reason),
+            End::Finished | End::Stopped => None,
+        };
+        let mut found_out = Vec::new();
         for ((stage, cause), items) in grouped(&self.failures) {
-            let (first, more) = (items[0], items.len() - 1);
-            match (first.is_empty(), more) {
-                (true, _) => write!(f, "\n{stage}: {cause}")?,
-                (false, 0) => write!(f, "\n{stage} [{first}]: {cause}")?,
-                (false, more) => write!(f, "\n{stage} [{first} and {more} more]: {cause}")?,
+            let steps = steps(stage, &items);
+            if halted == Some(cause) {
+                found_out.push(steps);
+            } else {
+                write!(f, "\n{steps}: {cause}")?;
             }
         }
         match &self.end {
             End::Finished => Ok(()),
             End::Stopped => f.write_str("\nstopped; run it again to go on"),
-            End::Halted { reason } => write!(f, "\nhalted: {reason}; run it again to go on"),
+            End::Halted { reason } if found_out.is_empty() => {
+                write!(f, "\nhalted: {reason}; run it again to go on")
+            }
+            End::Halted { reason } => {
+                write!(f, "\nhalted: {reason} ({}); run it again to go on", found_out.join(", "))
+            }
         }
+    }
+}
+
+/// A stage's steps in a word: `script [slide-1 and 4 more]`, or the stage alone if it runs once.
+fn steps(stage: &str, items: &[&str]) -> String {
+    match items {
+        [] | [""] => stage.to_string(),
+        [only] => format!("{stage} [{only}]"),
+        [first, more @ ..] => format!("{stage} [{first} and {} more]", more.len()),
     }
 }
 
@@ -134,24 +154,58 @@ fn grouped(failures: &[Failure]) -> BTreeMap<(&str, &str), Vec<&str>> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn two_hundred_failures_of_one_cause_are_one_line() {
-        let failure = |n: usize| Failure {
-            stage: "script".into(),
-            item: format!("slide-{n}"),
-            attempts: 1,
-            cause: "401: wrong key".into(),
-        };
-        let report = Report::<()> {
+    fn report(end: End, failures: Vec<Failure>) -> Report<()> {
+        let failed = failures.len() as u64;
+        Report {
             output: None,
-            end: End::Halted { reason: "401: wrong key".into() },
-            stages: vec![StageReport { name: "script".into(), failed: 200, ..Default::default() }],
-            failures: (0..200).map(failure).collect(),
+            end,
+            stages: vec![StageReport { name: "script".into(), failed, ..Default::default() }],
+            failures,
             spent_usd: 0.0,
             run_dir: PathBuf::new(),
-        };
-        let text = report.to_string();
-        assert_eq!(text.lines().count(), 3, "{text}");
-        assert!(text.contains("script [slide-0 and 199 more]: 401: wrong key"), "{text}");
+        }
+    }
+
+    fn failure(stage: &str, item: &str, cause: &str) -> Failure {
+        Failure { stage: stage.into(), item: item.into(), attempts: 1, cause: cause.into() }
+    }
+
+    #[test]
+    fn two_hundred_failures_of_one_cause_are_one_line() {
+        let item = |n: usize| failure("script", &format!("slide-{n}"), "too long");
+        let text = report(End::Finished, (0..200).map(item).collect()).to_string();
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.ends_with("\nscript [slide-0 and 199 more]: too long"), "{text}");
+    }
+
+    #[test]
+    fn what_halted_the_run_is_said_once_however_many_steps_found_it_out() {
+        let failures = vec![
+            failure("image", "a", "401: wrong key"),
+            failure("script", "a", "401: wrong key"),
+            failure("script", "b", "401: wrong key"),
+            failure("script", "c", "too long"),
+            failure("video", "", "401: wrong key"),
+        ];
+        let text = report(End::Halted { reason: "401: wrong key".into() }, failures).to_string();
+        assert_eq!(
+            text.lines().skip(1).collect::<Vec<_>>(),
+            [
+                "script [c]: too long",
+                "halted: 401: wrong key (image [a], script [a and 1 more], video); \
+                 run it again to go on",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_run_that_halts_for_its_failures_names_them_apart() {
+        let end = End::Halted { reason: "2 steps failed".into() };
+        let text = report(end, vec![failure("script", "a", "too long")]).to_string();
+        let lines: Vec<_> = text.lines().skip(1).collect();
+        assert_eq!(
+            lines,
+            ["script [a]: too long", "halted: 2 steps failed; run it again to go on"]
+        );
     }
 }
