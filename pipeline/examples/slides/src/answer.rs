@@ -45,20 +45,23 @@ impl Answer {
 
     /// The body of a success; the fault that any other status is.
     pub(crate) fn body(self) -> Result<Vec<u8>, Fault> {
-        let refused = |advice: &str| {
-            let (url, status) = (&self.url, self.status);
-            format!("{url} answered {status}: {}{advice}", self.message())
+        let refused = || format!("{} answered {}: {}", self.url, self.status, self.message());
+        // What concerns all of a provider's endpoints names none of them, so that it is one message
+        // whichever finds it out.
+        let closed = |advice: &str| {
+            let (whole, status) = (origin(&self.url), self.status);
+            format!("{whole} answered {status}: {}; {advice}", self.message())
         };
         match self.status {
             200..=299 => Ok(self.body),
-            401 | 403 => Err(Fault::halt(refused("; check the key in OPENAI_API_KEY"))),
+            401 | 403 => Err(Fault::halt(closed("check the key in OPENAI_API_KEY"))),
             // Waiting brings no money: this one is not about speed.
             429 if self.code() == "insufficient_quota" => {
-                Err(Fault::halt(refused("; the account has nothing left to spend")))
+                Err(Fault::halt(closed("the account has nothing left to spend")))
             }
             429 => Err(Fault::rate_limited(self.said.retry_after)),
-            408 | 409 | 425 | 500.. => Err(Fault::transient(refused(""))),
-            _ => Err(Fault::fatal(refused(""))),
+            408 | 409 | 425 | 500.. => Err(Fault::transient(refused())),
+            _ => Err(Fault::fatal(refused())),
         }
     }
 
@@ -91,6 +94,12 @@ struct Refusal {
 struct Problem {
     message: String,
     code: Option<String>,
+}
+
+/// Scheme and host of an address, without its path.
+fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    url[host..].find('/').map_or(url, |path| &url[..host + path])
 }
 
 /// No answer, or half of one. Trying again may help, but not if the address cannot be right.
