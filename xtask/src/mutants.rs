@@ -1,17 +1,25 @@
 //! cargo-mutants over one crate: how many of all mutants the tests kill, and what survives and why.
 //!
+//! Two passes: every mutant meets the quick tests, and what survives them meets all tests. (Most
+//! fall to the quick ones, and most of a mutant's time is the linking of tests.) `ledger.txt` in
+//! the crate's output folder keeps what fell, so that `--resume` goes on after an interruption,
+//! or after a new test; a figure to publish comes from a run that began afresh.
+//!
 //! `xtask/survivors.toml` lists, for each crate, the mutants that no test can kill with the reason
 //! (`[[workqueue]] mutant = "…" reason = "…"`, the mutant as cargo-mutants prints it, without its
 //! line). What `.cargo/mutants.toml` excludes is printed, since it is in no denominator.
 
 use crate::shell;
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
-use std::path::Path;
-use std::process::Stdio;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// So many of all mutants must be killed, in per cent.
 const KILLED_MIN: f64 = 95.0;
+
+/// A test that takes so many seconds hangs: they take two, or five on a busy machine.
+const HANGS_AFTER_S: &str = "30";
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -23,6 +31,20 @@ pub(crate) struct Arguments {
     /// Only mutants whose name matches this regular expression
     #[arg(long)]
     only: Option<String>,
+    /// Go on where an earlier run ended, and try its survivors once more
+    #[arg(long)]
+    resume: bool,
+}
+
+/// The tests that meet a mutant first: quick ones that see most of the crate.
+fn quick(krate: &str) -> &'static [&'static str] {
+    match krate {
+        "checkpoint" => &["against_a_map", "bad_input", "textbook"],
+        "workqueue" => &["ending", "order", "panics", "properties", "stream", "textbook"],
+        "ratelimit" => &["contract", "extremes", "headers", "keyed", "demand"],
+        "threadlocal" => &["collecting", "generations", "keyed", "thread_ends"],
+        _ => &[],
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -31,21 +53,135 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         bail!("cargo-mutants is not installed: `cargo install cargo-mutants --locked`");
     }
     let folder = shell::target().join("mutants").join(&arguments.krate);
+    if !arguments.resume && folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
     std::fs::create_dir_all(&folder)?;
+    let all = listed(arguments)?;
+    let mut ledger = Ledger::open(&folder, &all)?;
+    let quick = quick(&arguments.krate);
+    if !quick.is_empty() && ledger.0.len() < all.len() {
+        let tests = quick.iter().map(|test| format!("--test={test}"));
+        pass(arguments, &folder, std::iter::once("--lib".to_owned()).chain(tests))?;
+        ledger.take_in(&folder)?;
+    }
+    ledger.reopen_missed();
+    if ledger.0.len() < all.len() {
+        ledger.write(&folder)?;
+        pass(arguments, &folder, ["--tests".to_owned()])?;
+        ledger.take_in(&folder)?;
+    }
+    ledger.write(&folder)?;
+    print_exclusions()?;
+    judge(&all, &ledger, &survivors(&arguments.krate)?)
+}
+
+fn mutants(arguments: &Arguments) -> Command {
     let mut mutants = shell::cargo_with("mutants --no-shuffle --colors never");
-    mutants.args(["--package", &arguments.krate, "--jobs", &arguments.jobs.to_string()]);
-    mutants.arg("--output").arg(&folder);
+    mutants.args(["--package", &arguments.krate]);
     if let Some(only) = &arguments.only {
         mutants.args(["--re", only]);
     }
-    // It ends with 2 when something survives: the table below says what.
+    mutants
+}
+
+/// The names of all mutants, each with its place.
+fn listed(arguments: &Arguments) -> Result<Vec<String>> {
+    let names = shell::output(mutants(arguments).arg("--list"))?;
+    Ok(names.lines().map(str::to_owned).collect())
+}
+
+/// Tries all mutants that the ledger does not hold.
+fn pass(
+    arguments: &Arguments,
+    folder: &Path,
+    tests: impl IntoIterator<Item = String>,
+) -> Result<()> {
+    let mut mutants = mutants(arguments);
+    mutants.args(["--iterate", "--timeout", HANGS_AFTER_S]);
+    mutants.args(["--jobs", &arguments.jobs.to_string()]);
+    mutants.args(tests.into_iter().map(|test| format!("--cargo-arg={test}")));
+    mutants.arg("--output").arg(folder).env("CARGO_PROFILE_DEV_DEBUG", "0");
+    // It ends with 2 or 3 when something survives or hangs: the table says what.
     let status = mutants.status().context("cannot start cargo-mutants")?;
-    let outcomes = folder.join("mutants.out/outcomes.json");
-    let text = std::fs::read_to_string(&outcomes)
-        .with_context(|| format!("cargo-mutants ended with {status} and left no outcomes"))?;
-    let outcomes: Value = serde_json::from_str(&text).context("outcomes.json is no JSON")?;
-    print_exclusions()?;
-    judge(&outcomes, &survivors(&arguments.krate)?)
+    if !matches!(status.code(), Some(0 | 2 | 3)) {
+        bail!("cargo-mutants ended with {status}: see {}", folder.display());
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Caught,
+    Hung,
+    Unviable,
+    Missed,
+}
+
+const FATES: [(Fate, &str); 4] = [
+    (Fate::Caught, "caught"),
+    (Fate::Hung, "timeout"),
+    (Fate::Unviable, "unviable"),
+    (Fate::Missed, "missed"),
+];
+
+/// What became of each mutant so far.
+struct Ledger(BTreeMap<String, Fate>);
+
+impl Ledger {
+    /// What an earlier run left; a mutant that is no more is dropped.
+    fn open(folder: &Path, all: &[String]) -> Result<Self> {
+        let mut ledger = Self(BTreeMap::new());
+        for line in lines(&folder.join("ledger.txt"))? {
+            let fate = line.split_once(' ').and_then(|(word, name)| {
+                let fate = FATES.iter().find(|(_, listed)| *listed == word)?.0;
+                Some((name.to_owned(), fate))
+            });
+            ledger.0.extend(fate);
+        }
+        ledger.take_in(folder)?;
+        ledger.0.retain(|name, fate| all.contains(name) && *fate != Fate::Missed);
+        ledger.write(folder)?;
+        Ok(ledger)
+    }
+
+    /// Takes in what cargo-mutants wrote, also when it was interrupted.
+    fn take_in(&mut self, folder: &Path) -> Result<()> {
+        for (fate, word) in FATES {
+            for name in lines(&folder.join(format!("mutants.out/{word}.txt")))? {
+                self.0.insert(name, fate);
+            }
+        }
+        Ok(())
+    }
+
+    fn reopen_missed(&mut self) {
+        self.0.retain(|_, fate| *fate != Fate::Missed);
+    }
+
+    /// Writes the ledger, and the list that makes cargo-mutants leave out what it holds.
+    fn write(&self, folder: &Path) -> Result<()> {
+        let word = |fate| FATES.iter().find(|(listed, _)| *listed == fate).map_or("", |row| row.1);
+        let rows: Vec<_> =
+            self.0.iter().map(|(name, fate)| format!("{} {name}", word(*fate))).collect();
+        std::fs::write(folder.join("ledger.txt"), rows.join("\n"))?;
+        let names: Vec<_> = self.0.keys().map(String::as_str).collect();
+        std::fs::create_dir_all(folder.join("mutants.out"))?;
+        Ok(std::fs::write(folder.join("mutants.out/previously_caught.txt"), names.join("\n"))?)
+    }
+
+    fn named(&self, fate: Fate) -> impl Iterator<Item = &String> {
+        self.0.iter().filter(move |(_, met)| **met == fate).map(|(name, _)| name)
+    }
+}
+
+fn lines(path: &PathBuf) -> Result<Vec<String>> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(text.lines().map(str::to_owned).collect())
 }
 
 /// Mutants that no test can kill, with the reason.
@@ -72,32 +208,26 @@ fn print_exclusions() -> Result<()> {
     Ok(())
 }
 
-fn judge(outcomes: &Value, reasons: &[(String, String)]) -> Result<()> {
-    let all = outcomes["outcomes"].as_array().context("outcomes.json has no outcomes")?;
-    let named = |summary: &str| -> Vec<String> {
-        let some = all.iter().filter(|outcome| outcome["summary"] == summary);
-        some.filter_map(|outcome| outcome["scenario"]["Mutant"]["name"].as_str())
-            .map(str::to_owned)
-            .collect()
-    };
-    let (caught, timeout) = (named("CaughtMutant").len(), named("Timeout").len());
-    let (missed, unviable) = (named("MissedMutant"), named("Unviable").len());
-    let killed = caught + timeout;
-    let total = killed + missed.len();
+fn judge(all: &[String], ledger: &Ledger, reasons: &[(String, String)]) -> Result<()> {
+    let count = |fate| ledger.named(fate).count();
+    let (caught, hung, unviable) = (count(Fate::Caught), count(Fate::Hung), count(Fate::Unviable));
+    let (killed, total) = (caught + hung, all.len() - unviable);
     let share = 100.0 * killed as f64 / total.max(1) as f64;
     println!(
-        "{killed} of {total} killed ({share:.1} %), {timeout} of them by a time-out; \
+        "{killed} of {total} killed ({share:.1} %), {hung} of them by a time-out; \
          {unviable} more did not compile"
     );
     let mut unexplained = 0;
-    for name in &missed {
+    for name in ledger.named(Fate::Missed) {
         let reason = reasons.iter().find(|(mutant, _)| same(name, mutant));
         unexplained += usize::from(reason.is_none());
         println!("survives: {name}\n  {}", reason.map_or("no reason is given", |(_, why)| why));
     }
-    if share < KILLED_MIN || unexplained > 0 {
+    let untried = all.len() - ledger.0.len();
+    if share < KILLED_MIN || unexplained > 0 || untried > 0 {
         bail!(
-            "{share:.1} % killed of at least {KILLED_MIN} %, {unexplained} survive without a reason"
+            "{share:.1} % killed of at least {KILLED_MIN} %, {unexplained} survive without a \
+             reason, {untried} were not tried"
         );
     }
     Ok(())
@@ -113,28 +243,49 @@ fn same(name: &str, listed: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
-    fn outcome(summary: &str, name: &str) -> Value {
-        json!({ "summary": summary, "scenario": { "Mutant": { "name": name } } })
+    /// Nineteen mutants that were caught and one that was missed.
+    fn twenty() -> (Vec<String>, Ledger) {
+        let mut met: BTreeMap<_, _> =
+            (0..19).map(|n| (format!("a/src/b.rs:{n}:1: x"), Fate::Caught)).collect();
+        met.insert("a/src/b.rs:70:5: replace f with ()".to_owned(), Fate::Missed);
+        (met.keys().cloned().collect(), Ledger(met))
+    }
+
+    fn reason() -> [(String, String); 1] {
+        [("a/src/b.rs: replace f with ()".to_owned(), "only logs".to_owned())]
     }
 
     #[test]
     fn a_survivor_needs_a_reason_that_outlives_its_line() {
-        let mut all: Vec<Value> = (0..19).map(|_| outcome("CaughtMutant", "x")).collect();
-        all.push(outcome("MissedMutant", "a/src/b.rs:7:5: replace f with ()"));
-        let outcomes = json!({ "outcomes": all });
-        let reason = [("a/src/b.rs: replace f with ()".to_owned(), "only logs".to_owned())];
-        assert!(judge(&outcomes, &reason).is_ok());
-        assert!(judge(&outcomes, &[]).is_err());
+        let (all, ledger) = twenty();
+        assert!(judge(&all, &ledger, &reason()).is_ok());
+        assert!(judge(&all, &ledger, &[]).is_err());
     }
 
     #[test]
     fn too_few_killed_is_an_error_whatever_the_reasons() {
-        let outcomes = json!({ "outcomes": [
-            outcome("CaughtMutant", "x"), outcome("MissedMutant", "a/src/b.rs:7:5: replace f with ()"),
-        ]});
-        let reason = [("a/src/b.rs: replace f with ()".to_owned(), "only logs".to_owned())];
-        assert!(judge(&outcomes, &reason).is_err());
+        let (mut all, mut ledger) = twenty();
+        ledger.0.pop_first();
+        all.remove(0);
+        assert!(judge(&all, &ledger, &reason()).is_err());
+    }
+
+    #[test]
+    fn a_mutant_that_was_not_tried_is_no_pass() {
+        let (mut all, ledger) = twenty();
+        all.push("a/src/c.rs:1:1: replace g with ()".to_owned());
+        assert!(judge(&all, &ledger, &reason()).is_err());
+    }
+
+    #[test]
+    fn a_resumed_run_keeps_what_fell_and_tries_survivors_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (all, ledger) = twenty();
+        ledger.write(folder.path()).unwrap();
+        let resumed = Ledger::open(folder.path(), &all).unwrap();
+        assert_eq!(resumed.0.len(), 19);
+        let fewer = Ledger::open(folder.path(), &all[1..]).unwrap();
+        assert_eq!(fewer.0.len(), 18, "a mutant that is no more is dropped");
     }
 }
