@@ -1,15 +1,16 @@
 //! cargo-mutants over one crate: how many of all mutants the tests kill, and what survives and why.
 //!
-//! Two passes: every mutant meets the quick tests, and what survives them meets all tests. (Most
-//! fall to the quick ones, and most of a mutant's time is the linking of tests.) `ledger.txt` in
-//! the crate's output folder keeps what fell, so that `--resume` goes on after an interruption,
-//! or after a new test; a figure to publish comes from a run that began afresh.
+//! Three passes: every mutant meets the quick tests, what survives them meets all tests, and what
+//! survives those meets the loom models: a wake too few shows there alone. (Most fall to the quick
+//! tests, and most of a mutant's time is the linking of tests.) `ledger.txt` in the crate's output
+//! folder keeps what fell, so that `--resume` goes on after an interruption, or after a new test;
+//! a figure to publish comes from a run that began afresh.
 //!
 //! `xtask/survivors.toml` lists, for each crate, the mutants that no test can kill with the reason
 //! (`[[workqueue]] mutant = "…" reason = "…"`, the mutant as cargo-mutants prints it, without its
 //! line). What `.cargo/mutants.toml` excludes is printed, since it is in no denominator.
 
-use crate::shell;
+use crate::{loom, shell};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,8 +19,10 @@ use std::process::{Command, Stdio};
 /// So many of all mutants must be killed, in per cent.
 const KILLED_MIN: f64 = 95.0;
 
-/// A test that takes so many seconds hangs: they take two, or five on a busy machine.
-const HANGS_AFTER_S: &str = "30";
+/// Tests that take so many seconds hang. The quick ones take two, or five on a busy machine.
+const QUICK_HANG_AFTER_S: u64 = 30;
+const TESTS_HANG_AFTER_S: u64 = 120;
+const MODELS_HANG_AFTER_S: u64 = 600;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -59,17 +62,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     std::fs::create_dir_all(&folder)?;
     let all = listed(arguments)?;
     let mut ledger = Ledger::open(&folder, &all)?;
-    let quick = quick(&arguments.krate);
-    if !quick.is_empty() && ledger.0.len() < all.len() {
-        let tests = quick.iter().map(|test| format!("--test={test}"));
-        pass(arguments, &folder, std::iter::once("--lib".to_owned()).chain(tests))?;
-        ledger.take_in(&folder)?;
-    }
-    ledger.reopen_missed();
-    if ledger.0.len() < all.len() {
-        ledger.write(&folder)?;
-        pass(arguments, &folder, ["--tests".to_owned()])?;
-        ledger.take_in(&folder)?;
+    for pass in passes(&arguments.krate)? {
+        ledger.reopen_missed();
+        if ledger.0.len() < all.len() {
+            ledger.write(&folder)?;
+            run_pass(arguments, &folder, &pass)?;
+            ledger.take_in(&folder)?;
+        }
     }
     ledger.write(&folder)?;
     print_exclusions()?;
@@ -91,17 +90,48 @@ fn listed(arguments: &Arguments) -> Result<Vec<String>> {
     Ok(names.lines().map(str::to_owned).collect())
 }
 
+/// Which tests meet the mutants that are left.
+struct Pass {
+    /// Arguments of `cargo test`.
+    tests: Vec<String>,
+    hang_after_s: u64,
+    models: bool,
+}
+
+fn passes(krate: &str) -> Result<Vec<Pass>> {
+    let mut passes = Vec::new();
+    let named = |tests: &mut dyn Iterator<Item = String>| -> Vec<String> {
+        tests.map(|test| format!("--test={test}")).collect()
+    };
+    let mut tests = named(&mut quick(krate).iter().map(|&test| test.to_owned()));
+    if !tests.is_empty() {
+        tests.push("--lib".to_owned());
+        passes.push(Pass { tests, hang_after_s: QUICK_HANG_AFTER_S, models: false });
+    }
+    let tests = vec!["--tests".to_owned()];
+    passes.push(Pass { tests, hang_after_s: TESTS_HANG_AFTER_S, models: false });
+    let tests = named(&mut loom::sources(krate)?.into_iter().map(|(name, _)| name));
+    if !tests.is_empty() {
+        passes.push(Pass { tests, hang_after_s: MODELS_HANG_AFTER_S, models: true });
+    }
+    Ok(passes)
+}
+
 /// Tries all mutants that the ledger does not hold.
-fn pass(
-    arguments: &Arguments,
-    folder: &Path,
-    tests: impl IntoIterator<Item = String>,
-) -> Result<()> {
+fn run_pass(arguments: &Arguments, folder: &Path, pass: &Pass) -> Result<()> {
     let mut mutants = mutants(arguments);
-    mutants.args(["--iterate", "--timeout", HANGS_AFTER_S]);
+    mutants.args(["--iterate", "--timeout", &pass.hang_after_s.to_string()]);
     mutants.args(["--jobs", &arguments.jobs.to_string()]);
-    mutants.args(tests.into_iter().map(|test| format!("--cargo-arg={test}")));
-    mutants.arg("--output").arg(folder).env("CARGO_PROFILE_DEV_DEBUG", "0");
+    mutants.args(pass.tests.iter().map(|test| format!("--cargo-arg={test}")));
+    mutants.arg("--output").arg(folder);
+    // Each job builds in its own copy of the tree: one target folder for all would line them up.
+    mutants.env_remove("CARGO_TARGET_DIR").env("CARGO_PROFILE_DEV_DEBUG", "0");
+    if pass.models {
+        mutants.args(["--profile", "release"]);
+        mutants.env("RUSTFLAGS", "--cfg loom");
+        mutants.env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true");
+        mutants.env("CARGO_PROFILE_RELEASE_DEBUG", "0");
+    }
     // It ends with 2 or 3 when something survives or hangs: the table says what.
     let status = mutants.status().context("cannot start cargo-mutants")?;
     if !matches!(status.code(), Some(0 | 2 | 3)) {
