@@ -93,7 +93,16 @@ where
         };
         let cost: Cost<N> = (self.cost)(I::lend(held)).into();
         match self.limiter.acquire_until(cost, cancel) {
-            Ok(permit) => Ok(Some(Box::new(Granted { permit, cost, limiter: &self.limiter }))),
+            Ok(permit) => {
+                tracing::debug!(
+                    limits = ?self.names(),
+                    cost = ?cost.amounts(),
+                    granted_at_ns = permit.granted_at().as_nanos(),
+                    waited_ns = permit.waited().as_nanos(),
+                    "permit granted"
+                );
+                Ok(Some(Box::new(Granted { permit, cost, limiter: &self.limiter })))
+            }
             Err(AcquireError::Cancelled) => Ok(None),
             Err(error @ AcquireError::ExceedsBurst { .. }) => Err(Fault::fatal(error)),
             Err(error) => Err(Fault::transient(error)),
@@ -155,6 +164,7 @@ impl<const N: usize> Passed for Granted<'_, N> {
             }
         }
         self.permit.settle(amounts);
+        tracing::debug!(charged = ?self.cost.amounts(), used = ?amounts, "permit settled");
     }
 }
 

@@ -85,6 +85,17 @@ pub enum Error {
         /// Why not.
         problem: String,
     },
+    /// What is to be logged cannot be understood.
+    #[error(
+        "cannot read RUST_LOG={text:?} ({problem}); write TARGET=LEVEL, such as `pipeline=debug`, \
+        several with commas between them"
+    )]
+    Log {
+        /// The variable's value.
+        text: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A file could not be read or written.
     #[error("cannot {action} {}", path.display())]
     File {

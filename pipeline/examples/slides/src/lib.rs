@@ -35,6 +35,7 @@ mod flac;
 pub mod ledger;
 pub mod limits;
 pub mod local;
+pub mod log;
 pub mod openai;
 mod picture;
 pub mod provider;

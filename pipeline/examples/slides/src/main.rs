@@ -10,7 +10,7 @@ use pipeline::{Pipeline, RunId};
 use slides::ledger::Ledger;
 use slides::openai::{Account, Limits, Models};
 use slides::stages::{self, Job, Maker, Source};
-use slides::{Error, Size};
+use slides::{Error, Size, log};
 
 /// Make a narrated video out of a slide deck. Killed at any time, the same command goes on.
 #[derive(Parser, Debug)]
@@ -47,7 +47,8 @@ struct Args {
 }
 
 const HELP: &str = "The film is <root>/<run>/files/video.mp4. `--run` is named after the deck \
-    unless told otherwise. `--provider openai` takes its key from OPENAI_API_KEY.";
+    unless told otherwise. `--provider openai` takes its key from OPENAI_API_KEY. \
+    RUST_LOG=pipeline=debug tells every step and permit on standard error.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ProviderName {
@@ -62,6 +63,9 @@ const FAILED: u8 = 1;
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Err(error) = log::start() {
+        return complain(&error, USAGE);
+    }
     let deck = args.deck.clone().map_or(Source::Shipped, Source::File);
     let (is_run, out) = (args.command.is_run(), args.out.clone());
     // A deck that is wrong is better said before anything is begun.
