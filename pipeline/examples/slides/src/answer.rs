@@ -6,28 +6,33 @@ use serde::Deserialize;
 use ureq::http::Response;
 use ureq::{Body, Error};
 
+use crate::Secret;
 use crate::limits::OnItsWay;
 
 /// The largest answer that is read, in bytes: a minute of sound in the best quality is 12 MB.
 const MOST: u64 = 64 << 20;
 
 /// An answer read to its end.
-pub(crate) struct Answer {
+pub(crate) struct Answer<'s> {
+    /// A provider may repeat it, and nobody is shown it.
+    key: &'s Secret,
     url: String,
     status: u16,
     said: LimitHeaders,
     body: Vec<u8>,
 }
 
-impl Answer {
+impl<'s> Answer<'s> {
     /// Reads all of it, and tells the endpoint what its headers say. A call that broke off is
     /// still on its way until then: nobody knows what the provider has counted.
     pub(crate) fn read<const N: usize>(
+        key: &'s Secret,
         url: &str,
         sent: Result<Response<Body>, Error>,
         call: OnItsWay<'_, N>,
-    ) -> Result<Answer, Fault> {
-        let mut response = sent.map_err(|error| broken(url, error))?;
+    ) -> Result<Answer<'s>, Fault> {
+        let broken = |error| broken(key, url, error);
+        let mut response = sent.map_err(broken)?;
         let headers = response.headers().iter();
         let headers: Vec<(String, String)> = headers
             .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_string())))
@@ -37,10 +42,10 @@ impl Answer {
         let body = response.body_mut().with_config().limit(MOST).read_to_vec();
         // What an error status says matters more than that its text broke off.
         let body = match body {
-            Err(error) if status < 400 => return Err(broken(url, error)),
+            Err(error) if status < 400 => return Err(broken(error)),
             body => body.unwrap_or_default(),
         };
-        Ok(Answer { url: url.to_string(), status, said, body })
+        Ok(Answer { key, url: url.to_string(), status, said, body })
     }
 
     /// The body of a success; the fault that any other status is.
@@ -68,9 +73,9 @@ impl Answer {
     /// What the provider says is wrong, or the start of what it sent instead.
     fn message(&self) -> String {
         if let Some(problem) = self.problem() {
-            return problem.message;
+            return self.key.hide(&problem.message);
         }
-        match String::from_utf8_lossy(&self.body[..self.body.len().min(120)]).trim() {
+        match start(self.key, &self.body).trim() {
             "" => "nothing more".to_string(),
             text => format!("{text:?}"),
         }
@@ -96,6 +101,11 @@ struct Problem {
     code: Option<String>,
 }
 
+/// The start of what a provider sent, without the key.
+pub(crate) fn start(key: &Secret, body: &[u8]) -> String {
+    key.hide(&String::from_utf8_lossy(body)).chars().take(120).collect()
+}
+
 /// Scheme and host of an address, without its path.
 fn origin(url: &str) -> &str {
     let host = url.find("://").map_or(0, |at| at + 3);
@@ -103,8 +113,8 @@ fn origin(url: &str) -> &str {
 }
 
 /// No answer, or half of one. Trying again may help, but not if the address cannot be right.
-fn broken(url: &str, error: Error) -> Fault {
-    let text = format!("the call of {url} broke off: {error}");
+fn broken(key: &Secret, url: &str, error: Error) -> Fault {
+    let text = key.hide(&format!("the call of {url} broke off: {error}"));
     match error {
         Error::BadUri(_) | Error::Http(_) | Error::RequireHttpsOnly(_) => {
             Fault::halt(format!("{text}; check --base-url"))

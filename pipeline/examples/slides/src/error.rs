@@ -85,6 +85,23 @@ pub enum Error {
         /// Why not.
         problem: String,
     },
+    /// A key that cannot be one.
+    #[error(
+        "OPENAI_API_KEY holds a character that no key has, at position {position}; \
+        copy the key again"
+    )]
+    Key {
+        /// Counted from 1.
+        position: usize,
+    },
+    /// The film cannot be copied to where it was asked for.
+    #[error("cannot write the film to {}; give another --out FILE", path.display())]
+    Out {
+        /// The file asked for.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// What is to be logged cannot be understood.
     #[error(
         "cannot read RUST_LOG={text:?} ({problem}); write TARGET=LEVEL, such as `pipeline=debug`, \

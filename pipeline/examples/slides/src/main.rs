@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use std::{env, fs};
+use std::{env, fs, io};
 
 use clap::{Parser, ValueEnum};
 use pipeline::{Pipeline, RunId};
 use slides::ledger::Ledger;
 use slides::openai::{Account, Limits, Models};
 use slides::stages::{self, Job, Maker, Source};
-use slides::{Error, Size, log};
+use slides::{Error, Secret, Size, log};
 
 /// Make a narrated video out of a slide deck. Killed at any time, the same command goes on.
 #[derive(Parser, Debug)]
@@ -72,6 +72,10 @@ fn main() -> ExitCode {
     if let Some(Err(error)) = is_run.then(|| deck.read()) {
         return complain(&error, FAILED);
     }
+    // A film that nobody can have must not be paid first.
+    if let Some(Err(error)) = out.as_deref().filter(|_| is_run).map(try_out) {
+        return complain(&error, FAILED);
+    }
     let ledger = args.ledger.as_deref().filter(|_| is_run).map(Ledger::open).transpose();
     let ledger = match ledger {
         Ok(ledger) => ledger.unwrap_or_default(),
@@ -105,11 +109,12 @@ fn maker(args: &Args, is_run: bool) -> Result<Maker, Box<dyn std::error::Error>>
     if args.provider == ProviderName::Local {
         return Ok(Maker::Local { voice: args.command.root().join(".voice") });
     }
-    let key = env::var("OPENAI_API_KEY").unwrap_or_default();
-    if key.trim().is_empty() && is_run {
+    let key = env::var_os("OPENAI_API_KEY").unwrap_or_default();
+    let key = Secret::new(&key.to_string_lossy())?;
+    if key.is_empty() && is_run {
         return Err("`--provider openai` needs a key: set OPENAI_API_KEY".into());
     }
-    let account = Account { base_url: args.base_url.clone(), key: key.trim().to_string() };
+    let account = Account { base_url: args.base_url.clone(), key };
     let limits = Limits::new(args.requests_per_minute)?;
     Ok(Maker::OpenAi { account, models: Models::default(), limits })
 }
@@ -126,9 +131,27 @@ fn run_name(deck: Option<&Path>) -> Result<RunId, Box<dyn std::error::Error>> {
 
 /// Copies under another name first: nobody ever sees half a film.
 fn copy(from: &Path, to: &Path) -> Result<(), Error> {
-    let new = to.with_extension("new");
+    let new = unfinished(to);
     let copied = fs::copy(from, &new).and_then(|_| fs::rename(&new, to));
-    copied.map_err(|source| Error::File { action: "write", path: to.to_path_buf(), source })
+    copied.map_err(|source| Error::Out { path: to.to_path_buf(), source })
+}
+
+/// Whether [`copy`] can work, as far as that can be told beforehand. Leaves nothing behind.
+fn try_out(to: &Path) -> Result<(), Error> {
+    let new = unfinished(to);
+    let tried = if to.is_dir() {
+        Err(io::ErrorKind::IsADirectory.into())
+    } else {
+        fs::write(&new, "").and_then(|()| fs::remove_file(&new))
+    };
+    tried.map_err(|source| Error::Out { path: to.to_path_buf(), source })
+}
+
+/// The name of a film that is not all there yet.
+fn unfinished(film: &Path) -> PathBuf {
+    let mut name = film.as_os_str().to_os_string();
+    name.push(".new");
+    name.into()
 }
 
 /// One line on standard error.

@@ -2,7 +2,7 @@
 //!
 //! Endpoints and fields: `OpenAI`, "API reference": Chat completions, Audio speech, Images.
 
-use std::fmt;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use ureq::Agent;
 
-use crate::answer::Answer;
+use crate::answer::{self, Answer};
 use crate::limits::{Endpoint, OnItsWay, TOKENS_MOST};
-use crate::provider::{Provider, readable_picture, readable_sound};
-use crate::{Size, Slide};
+use crate::provider::Provider;
+use crate::{Picture, Secret, Size, Slide, Sound};
 
 /// Which models do the work. All of it decides what comes out, so it enters the steps' cache keys.
 #[derive(Clone, Debug, Serialize)]
@@ -70,18 +70,12 @@ impl Limits {
 }
 
 /// Where the service is and who calls it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Account {
     /// Such as `https://api.openai.com/v1`.
     pub base_url: String,
-    /// The secret: never shown, not even by `Debug`.
-    pub key: String,
-}
-
-impl fmt::Debug for Account {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Account").field("base_url", &self.base_url).finish_non_exhaustive()
-    }
+    /// Sent with every call.
+    pub key: Secret,
 }
 
 /// One worker's connection.
@@ -130,10 +124,22 @@ impl OpenAi {
             .config()
             .timeout_global(left)
             .build()
-            .header("Authorization", format!("Bearer {}", self.account.key))
+            .header("Authorization", format!("Bearer {}", self.account.key.reveal()))
             .header("Idempotency-Key", cx.idempotency_key())
             .send_json(body);
-        Answer::read(&url, sent, call)?.body()
+        Answer::read(&self.account.key, &url, sent, call)?.body()
+    }
+
+    /// Reads an answer's JSON; what it is not is shown, or nobody could tell what answered.
+    fn read<T>(&self, what: &str, body: &[u8], cx: &Cx<'_>) -> Result<T, Fault>
+    where
+        T: for<'de> Deserialize<'de>,
+    {
+        serde_json::from_slice(body).map_err(|error| {
+            let key = &self.account.key;
+            let (error, start) = (key.hide(&error.to_string()), answer::start(key, body));
+            useless(cx, format!("not the JSON of {what} ({error}): {start:?}"))
+        })
     }
 }
 
@@ -154,13 +160,13 @@ impl Provider for OpenAi {
         });
         let call = self.limits.chat.begin(Self::chat_cost(slide));
         let answer = self.post("/chat/completions", &body, cx, call)?;
-        let answer: Chat = read("a chat completion", &answer)?;
+        let answer: Chat = self.read("a chat completion", &answer, cx)?;
         if let Some(usage) = answer.usage {
             cx.used("tokens", usage.total_tokens);
         }
         let text = answer.choices.into_iter().next().and_then(|choice| choice.message.content);
         let text = text.filter(|text| !text.trim().is_empty());
-        text.ok_or_else(|| Fault::transient("the chat completion that came back is empty"))
+        text.ok_or_else(|| useless(cx, "the chat completion that came back is empty"))
     }
 
     fn speech(&mut self, text: &str, cx: &Cx<'_>) -> Result<Vec<u8>, Fault> {
@@ -172,7 +178,11 @@ impl Provider for OpenAi {
         });
         let call = self.limits.speech.begin([1]);
         let wav = self.post("/audio/speech", &body, cx, call)?;
-        readable_sound(&wav)?;
+        // What cannot be read must not be recorded as done.
+        let sound = Sound::read(&wav).map_err(|error| useless(cx, error))?;
+        if sound.samples.is_empty() {
+            return Err(useless(cx, "the recording that came back is empty"));
+        }
         Ok(wav)
     }
 
@@ -192,23 +202,21 @@ impl Provider for OpenAi {
         }
         let call = self.limits.images.begin([1]);
         let answer = self.post("/images/generations", &body, cx, call)?;
-        let answer: Images = read("an image", &answer)?;
+        let answer: Images = self.read("an image", &answer, cx)?;
         let image = answer.data.into_iter().next();
-        let image = image.ok_or_else(|| Fault::transient("the answer holds no image"))?;
+        let image = image.ok_or_else(|| useless(cx, "the answer holds no image"))?;
         let png = BASE64.decode(image.b64_json).map_err(|error| {
-            Fault::transient(format!("the image that came back is not base64: {error}"))
+            useless(cx, format!("the image that came back is not base64: {error}"))
         })?;
-        readable_picture(&png, size)?;
+        Picture::fit(&png, size).map_err(|error| useless(cx, error))?;
         Ok(png)
     }
 }
 
-/// Reads an answer's JSON; what it is not is shown, or nobody could tell what answered.
-fn read<T: for<'de> Deserialize<'de>>(what: &str, body: &[u8]) -> Result<T, Fault> {
-    serde_json::from_slice(body).map_err(|error| {
-        let start = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
-        Fault::transient(format!("not the JSON of {what} ({error}): {start:?}"))
-    })
+/// A success that holds nothing of use. It may have been paid, and under the same idempotency key
+/// the same may come back: it is asked for once more, not five times.
+fn useless(cx: &Cx<'_>, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Fault {
+    if cx.attempt() == 1 { Fault::transient(cause) } else { Fault::fatal(cause) }
 }
 
 #[derive(Deserialize)]

@@ -2,7 +2,7 @@
 
 use pipeline::{Cx, Fault};
 
-use crate::{Error, Picture, Size, Slide, Sound};
+use crate::{Error, Size, Slide};
 
 /// A service that narrates and illustrates slides. One per worker thread; calls block.
 pub trait Provider {
@@ -13,7 +13,7 @@ pub trait Provider {
     /// As a stage's: see [`Fault`].
     fn script(&mut self, slide: &Slide, cx: &Cx<'_>) -> Result<String, Fault>;
 
-    /// The text spoken, as a WAV file of any kind that [`Sound::read`] takes.
+    /// The text spoken, as a WAV file of any kind that [`Sound::read`](crate::Sound::read) takes.
     ///
     /// # Errors
     ///
@@ -26,28 +26,6 @@ pub trait Provider {
     ///
     /// As a stage's: see [`Fault`].
     fn image(&mut self, slide: &Slide, size: Size, cx: &Cx<'_>) -> Result<Vec<u8>, Fault>;
-}
-
-/// Sound that was checked to be readable: what is not must not be recorded as done.
-///
-/// # Errors
-///
-/// A transient fault: a service that sends nonsense once may not do so twice.
-pub(crate) fn readable_sound(wav: &[u8]) -> Result<(), Fault> {
-    let sound = Sound::read(wav).map_err(Fault::transient)?;
-    if sound.samples.is_empty() {
-        return Err(Fault::transient("the recording that came back is empty"));
-    }
-    Ok(())
-}
-
-/// A picture that was checked to be readable.
-///
-/// # Errors
-///
-/// As of [`readable_sound`].
-pub(crate) fn readable_picture(png: &[u8], size: Size) -> Result<(), Fault> {
-    Picture::fit(png, size).map(drop).map_err(Fault::transient)
 }
 
 /// What an error of this program means for the step that it befell.

@@ -94,6 +94,30 @@ fn a_workspace_that_cannot_be_written() {
 }
 
 #[test]
+fn a_film_that_cannot_be_written_is_said_before_anything_is_made() {
+    let folder = with_deck();
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    for (out, why) in [("nowhere/film.mp4", "No such file"), ("folder", "directory")] {
+        let args = ["run", "--deck", "deck.md", "--size", "64x64", "--root", "runs", "--out", out];
+        assert_says(&program::run(folder.path(), &args), 1, &[out, "--out FILE", why]);
+    }
+    assert!(!folder.path().join("runs").exists(), "nothing was begun");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "and nothing is left");
+    // Who only looks at a run writes no film.
+    let args = ["status", "--deck", "deck.md", "--root", "runs", "--out", "nowhere/film.mp4"];
+    assert_says(&program::run(folder.path(), &args), 2, &["there is no run"]);
+}
+
+#[test]
+fn a_log_that_cannot_be_understood() {
+    let folder = with_deck();
+    let mut command = program::slides(folder.path(), &ARGS);
+    let ended = program::end(command.env("RUST_LOG", "pipeline=loud"));
+    assert_says(&ended, 2, &["RUST_LOG", "pipeline=loud", "pipeline=debug"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was made");
+}
+
+#[test]
 fn a_run_that_another_process_works_on() {
     let folder = with_deck();
     let many: Vec<String> = (0..40).map(|n| format!("# Slide {n}\n- words to say")).collect();

@@ -3,8 +3,11 @@
 mod program;
 mod service;
 
+use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread;
 use std::time::Duration;
 
 use program::Ended;
@@ -141,25 +144,39 @@ fn a_busy_service_is_waited_for_as_long_as_it_says() {
     assert!(speech[1..].iter().any(|c| c.idempotency_key == speech[0].idempotency_key));
 }
 
+/// A service that answers each call by how often its slide was asked for there before.
+fn by_attempt(reply: impl Fn(&Call, usize) -> Reply + Send + Sync + 'static) -> Service {
+    let asked = Mutex::new(HashMap::new());
+    Service::start(move |call, _| {
+        let mut asked = asked.lock().unwrap();
+        let before = asked.entry(call.idempotency_key.clone()).or_insert(0);
+        *before += 1;
+        reply(call, *before - 1)
+    })
+}
+
 #[test]
 fn a_broken_service_is_tried_again_under_the_same_key() {
-    // The first answer at each endpoint is bad in another way.
-    let service = Service::start(|call, before| match (call.endpoint, before) {
-        ("chat", 0) => Reply::Body(b"<html>Bad gateway</html>".to_vec()),
-        ("chat", 1) => refuse(500, "overloaded", ""),
-        ("speech", 0) => Reply::Half,
-        ("speech", 1) => Reply::Body(b"not a sound".to_vec()),
-        ("images", 0) => Reply::Nothing,
-        ("images", 1) => Reply::Lost,
-        ("images", 2) => Reply::Body(br#"{"data": [{"b64_json": "AAAA"}]}"#.to_vec()),
-        ("images", 3) => Reply::Body(br#"{"data": []}"#.to_vec()),
-        _ => work(),
+    let nonsense = |text: &str| Reply::Body(text.as_bytes().to_vec());
+    let service = by_attempt(move |call, before| {
+        let written = call.about.contains("Written");
+        match (call.endpoint, before, written) {
+            ("chat", 0, _) => nonsense("<html>Bad gateway</html>"),
+            ("chat", 1, _) => refuse(500, "overloaded", ""),
+            ("speech", 0, false) => Reply::Half,
+            ("speech", 1, false) => refuse(503, "overloaded", ""),
+            ("speech", 0, true) => nonsense("not a sound"),
+            ("images", 0, false) => Reply::Nothing,
+            ("images", 1, false) => Reply::Lost,
+            ("images", 0, true) => nonsense(r#"{"data": [{"b64_json": "AAAA"}]}"#),
+            _ => work(),
+        }
     });
     let folder = with_deck();
     let ended = run(folder.path(), &service, &[]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let [chat, speech, images] = ["chat", "speech", "images"].map(|e| at(&service, e));
-    assert_eq!((chat.len(), speech.len(), images.len()), (3, 4, 6));
+    assert_eq!((chat.len(), speech.len(), images.len()), (3, 5, 5));
     for calls in [chat, speech, images] {
         for call in &calls {
             let same = calls.iter().filter(|c| c.about == call.about);
@@ -196,23 +213,126 @@ fn an_address_that_is_none_halts_the_run() {
     }
 }
 
+/// What an endpoint answers for one slide, what is said of it, and how often it is asked.
+type Broken = (&'static str, &'static str, &'static str, usize);
+
 #[test]
 fn a_service_that_stays_broken_is_named_with_what_it_said() {
-    for (reply, said) in
-        [(500, "answered 500: the machine is on fire"), (200, "not the JSON of a chat completion")]
-    {
-        let service = Service::start(move |call, _| match call.endpoint {
-            "chat" if reply == 500 => refuse(500, "the machine is on fire", ""),
-            "chat" => Reply::Body(b"nonsense".to_vec()),
-            _ => work(),
-        });
-        let folder = with_deck();
-        let ended = run(folder.path(), &service, &[]);
-        assert_eq!(ended.code, Some(3), "{ended:?}");
-        assert!(ended.err.contains(said), "{}", ended.err);
-        assert_eq!(at(&service, "chat").len(), 5, "five attempts");
-        assert_eq!(at(&service, "speech").len(), 1, "the other slide is done");
+    // What came back whole may have been paid: it is asked for once more, not five times.
+    let cases: [Broken; 9] = [
+        ("chat", "500", "answered 500: the machine is on fire", 5),
+        ("chat", "half", "broke off", 5),
+        ("chat", "nothing", "broke off", 5),
+        ("chat", "nonsense", "not the JSON of a chat completion", 2),
+        ("chat", r#"{"choices": []}"#, "the chat completion that came back is empty", 2),
+        ("images", r#"{"data": []}"#, "the answer holds no image", 2),
+        ("images", r#"{"data": [{"b64_json": "A-"}]}"#, "not base64", 2),
+        ("images", r#"{"data": [{"b64_json": "AAAA"}]}"#, "cannot read the picture", 2),
+        ("speech", "no sound", "cannot read the sound", 2),
+    ];
+    // Side by side: they mostly wait between attempts.
+    thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(move || stays_broken(case));
+        }
+    });
+}
+
+fn stays_broken((endpoint, broken, said, asked): Broken) {
+    let service = Service::start(move |call, _| match broken {
+        _ if call.endpoint != endpoint || !call.about.contains("Written") => work(),
+        "500" => refuse(500, "the machine is on fire", ""),
+        "half" => Reply::Half,
+        "nothing" => Reply::Nothing,
+        body => Reply::Body(body.as_bytes().to_vec()),
+    });
+    let folder = with_deck();
+    let ended = run(folder.path(), &service, &[]);
+    assert_eq!(ended.code, Some(3), "{endpoint}, {broken}: {ended:?}");
+    assert_eq!(ended.err.matches(said).count(), 1, "{endpoint}, {broken}: {}", ended.err);
+    let calls = at(&service, endpoint);
+    let calls = calls.iter().filter(|call| call.about.contains("Written"));
+    assert_eq!(calls.count(), asked, "{endpoint}, {broken}");
+    assert!(!folder.path().join("film.mp4").exists());
+    // Nothing else is lost: only what failed is asked for again.
+    if asked == 2 {
+        let before = service.calls().len();
+        assert_eq!(run(folder.path(), &service, &[]).code, Some(3));
+        assert_eq!(service.calls().len(), before + asked, "{endpoint}, {broken}");
     }
+}
+
+#[test]
+fn a_key_that_the_service_repeats_is_shown_to_nobody_and_written_nowhere() {
+    const KEY: &str = "sk-0123456789abcdef";
+    // Where a text is cut, and where the key would be cut with it.
+    let long = format!("{}{KEY} is wrong", "x".repeat(112));
+    for (status, body) in [
+        (401, format!(r#"{{"error": {{"message": "Incorrect API key: {KEY}"}}}}"#)),
+        (400, format!(r#"{{"error": {{"message": "what is {KEY}?"}}}}"#)),
+        (500, long.clone()),
+        (200, long.clone()),
+        (200, format!(r#"{{"choices": "{KEY}", "data": "{KEY}"}}"#)),
+    ] {
+        let service = Service::start(move |_, _| Reply::Refuse(status, Vec::new(), body.clone()));
+        let (folder, url) = (with_deck(), service.url());
+        let args = ["run", "--deck", "deck.md", "--provider", "openai", "--base-url", &url];
+        let mut command = program::slides(folder.path(), &args);
+        let ended = program::end(command.env("OPENAI_API_KEY", KEY).env("RUST_LOG", "debug"));
+        assert!(matches!(ended.code, Some(3 | 5)), "{ended:?}");
+        assert!(ended.err.contains('…'), "{status}: what was said is shown: {}", ended.err);
+        assert_eq!(service.calls()[0].authorization, format!("Bearer {KEY}"));
+        let mut texts = vec![ended.out, ended.err];
+        texts.extend(
+            files(folder.path())
+                .iter()
+                .map(|file| String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned()),
+        );
+        assert!(texts.iter().any(|text| text.contains("fail/")), "no failure was recorded");
+        for text in texts {
+            assert!(!text.contains("sk-0"), "{status}: {text}");
+        }
+    }
+}
+
+/// All files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let below = |path: PathBuf| if path.is_dir() { files(&path) } else { vec![path] };
+    entries.flat_map(below).collect()
+}
+
+#[test]
+fn a_key_that_no_header_can_carry_is_refused_and_not_shown() {
+    let folder = with_deck();
+    let args = ["run", "--deck", "deck.md", "--provider", "openai", "--root", "runs"];
+    for key in ["sk-two words", "sk-\u{fc}ber"] {
+        let ended = program::end(program::slides(folder.path(), &args).env("OPENAI_API_KEY", key));
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(
+            ended.err.contains("OPENAI_API_KEY") && !ended.err.contains("sk-"),
+            "{}",
+            ended.err
+        );
+    }
+    assert!(!folder.path().join("runs").exists());
+}
+
+#[test]
+fn a_limit_below_a_calls_cost_is_named_and_waited_for_by_nobody() {
+    let service = Service::start(|call, _| match call.endpoint {
+        "chat" => Reply::Work(vec![("x-ratelimit-limit-tokens", "100".to_string())]),
+        _ => work(),
+    });
+    let folder = tempfile::tempdir().unwrap();
+    program::write_deck(folder.path(), &["# First\n- a point", "# Second\n- a point"]);
+    let ended = run(folder.path(), &service, &["--workers", "script=1"]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let said = "limit \"tokens\" can never grant";
+    assert_eq!(ended.err.matches(said).count(), 1, "{}", ended.err);
+    assert!(ended.err.contains("its burst is 100"), "{}", ended.err);
+    assert_eq!(at(&service, "chat").len(), 1, "the first call taught the limit");
+    assert_eq!((at(&service, "speech").len(), at(&service, "images").len()), (1, 2));
 }
 
 #[test]
