@@ -201,6 +201,9 @@ impl<T, R> State<T, R> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::Ticket;
+    use crate::state::Limits;
+    use std::time::Duration;
 
     #[test]
     fn a_batch_takes_as_long_as_it_may_and_no_longer() {
@@ -225,11 +228,80 @@ mod tests {
         assert_eq!(BatchSize::ONE.of(400, 4), 1);
     }
 
+    const LIMITS: Limits = Limits { capacity: 4, batch: 3, shares: 1, grows: true, keep: false };
+
+    /// Three moments, all in the future.
+    fn moments() -> [Instant; 3] {
+        [60, 61, 62].map(|seconds| Instant::now() + Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_worker_is_called_for_what_waits_and_only_one_at_a_time() {
+        let mut state: State<u64, ()> = State::new(LIMITS);
+        let call = |state: &mut State<u64, ()>| {
+            let mut wakes = Wakes::default();
+            state.call_worker(&mut wakes);
+            wakes.workers
+        };
+        state.sleep(None);
+        assert_eq!(call(&mut state), Call::Nobody, "nothing waits");
+        state.push(0);
+        assert_eq!(call(&mut state), Call::One);
+        assert_eq!(call(&mut state), Call::Nobody, "one is on its way");
+        state.wake(None);
+        assert_eq!(call(&mut state), Call::Nobody, "nobody sleeps");
+        state.sleep(None);
+        assert_eq!(call(&mut state), Call::One);
+    }
+
+    #[test]
+    fn a_sleeper_is_called_for_a_delay_that_ends_before_any_alarm() {
+        let [early, due, late] = moments();
+        for (alarm, call) in [
+            (None, Call::One),
+            (Some(late), Call::One),
+            (Some(due), Call::Nobody),
+            (Some(early), Call::Nobody),
+        ] {
+            let mut state: State<u64, ()> = State::new(LIMITS);
+            state.delayed.push(Entry::free(Ticket(0), 0), due);
+            state.sleep(alarm);
+            let mut wakes = Wakes::default();
+            state.call_worker(&mut wakes);
+            assert_eq!(wakes.workers, call, "{alarm:?}");
+        }
+    }
+
+    #[test]
+    fn one_worker_alone_watches_the_nearest_delay() {
+        let [early, due, late] = moments();
+        let mut state: State<u64, ()> = State::new(LIMITS);
+        state.delayed.push(Entry::free(Ticket(0), 0), due);
+        let (mut batch, mut wakes) = (VecDeque::new(), Wakes::default());
+        for (set, watches) in
+            [(None, Some(due)), (Some(late), Some(due)), (Some(due), None), (Some(early), None)]
+        {
+            state.alarm = set;
+            let offer = state.offer(&mut batch, BatchSize::ONE, &mut wakes);
+            assert!(matches!(offer, Offer::Wait(alarm) if alarm == watches), "{set:?}: {offer:?}");
+        }
+        // An alarm is gone once whoever set it has woken, and not when another one has.
+        state.alarm = None;
+        state.sleep(Some(due));
+        state.sleep(None);
+        assert_eq!(state.alarm, Some(due));
+        state.wake(None);
+        assert_eq!(state.alarm, Some(due));
+        state.sleep(Some(early));
+        state.wake(Some(due));
+        assert_eq!(state.alarm, Some(early), "it was set anew, earlier");
+        state.wake(Some(early));
+        assert_eq!((state.alarm, state.idle), (None, 0));
+    }
+
     #[test]
     fn what_was_not_started_is_first_in_line_again_in_its_order() {
-        use crate::state::Limits;
-        let limits = Limits { capacity: 4, batch: 3, shares: 1, grows: true, keep: false };
-        let mut state: State<u64, ()> = State::new(limits);
+        let mut state: State<u64, ()> = State::new(LIMITS);
         for task in 0..4 {
             state.push(task);
         }

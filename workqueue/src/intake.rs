@@ -87,3 +87,62 @@ impl<T, R> State<T, R> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::state::Limits;
+
+    fn state(capacity: usize) -> State<u64, ()> {
+        State::new(Limits { capacity, batch: 1, shares: 1, grows: true, keep: false })
+    }
+
+    fn calls(state: &mut State<u64, ()>, low: usize) -> bool {
+        let mut wakes = Wakes::default();
+        state.call_producers(low, &mut wakes);
+        wakes.producers
+    }
+
+    #[test]
+    fn producers_are_called_at_low_water_and_once() {
+        let mut state = state(4);
+        state.push_all(&mut vec![0, 1, 2, 3, 4]);
+        assert_eq!((state.charged, state.unfinished), (4, 4), "no more than there is room for");
+        assert!(!calls(&mut state, 4), "nobody waits");
+        state.block();
+        state.block();
+        assert!(!calls(&mut state, 3));
+        assert!(calls(&mut state, 4));
+        assert!(!calls(&mut state, 4), "all of them are on their way");
+        state.unblock();
+        assert!(!calls(&mut state, 4), "the other one still is");
+        state.block();
+        assert!(calls(&mut state, 4), "one came after the call");
+    }
+
+    #[test]
+    fn a_producer_that_leaves_passes_on_any_room_that_is_left() {
+        let mut state = state(2);
+        state.push(0);
+        state.block();
+        let mut wakes = Wakes::default();
+        state.pass_room_on(&mut wakes);
+        assert!(wakes.producers);
+        state.unblock();
+        state.push(1);
+        state.block();
+        let mut wakes = Wakes::default();
+        state.pass_room_on(&mut wakes);
+        assert!(!wakes.producers, "there is none");
+    }
+
+    #[test]
+    fn a_new_producer_does_not_push_past_those_that_wait() {
+        let mut state = state(1);
+        assert!(state.has_room(false));
+        state.block();
+        assert!(!state.has_room(false) && state.has_room(true));
+        state.push(0);
+        assert!(!state.has_room(true));
+    }
+}

@@ -216,3 +216,89 @@ impl<T, R> State<T, R> {
         self.take_returned()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn state(keep: bool) -> State<u64, ()> {
+        State::new(Limits { capacity: 8, batch: 1, shares: 1, grows: true, keep })
+    }
+
+    /// Ends `count` tasks; whether a worker, and whether joiners and readers are woken for it.
+    fn end(state: &mut State<u64, ()>, count: usize) -> (Call, bool) {
+        let mut wakes = Wakes::default();
+        state.end(count, &mut wakes);
+        (wakes.workers, wakes.waiters)
+    }
+
+    #[test]
+    fn the_last_task_wakes_joiners_and_at_the_end_everybody() {
+        let mut state = state(true);
+        state.push(0);
+        state.push(1);
+        (state.joiner_waits, state.reader_waits) = (true, true);
+        assert_eq!(end(&mut state, 1), (Call::Nobody, false));
+        assert_eq!((state.unfinished, state.epoch), (1, 0));
+        assert_eq!(end(&mut state, 1), (Call::Nobody, true));
+        assert_eq!((state.unfinished, state.epoch), (0, 1));
+        assert!(state.reader_waits && !state.joiner_waits, "more outcomes may come");
+        assert_eq!(end(&mut state, 0), (Call::Nobody, false));
+        assert_eq!(state.epoch, 1, "nothing ended");
+
+        state.push(2);
+        state.phase = Phase::Draining;
+        assert_eq!(end(&mut state, 1), (Call::All, true));
+        assert!(!state.reader_waits, "no more outcomes can come");
+    }
+
+    #[test]
+    fn what_is_handed_back_counts_as_cancelled_and_leaves_no_gap_for_readers() {
+        for keep in [true, false] {
+            let mut state = state(keep);
+            state.push(0);
+            state.push(1);
+            state.block();
+            let mut wakes = Wakes::default();
+            state.cancel(&mut wakes);
+            assert_eq!((wakes.workers, wakes.producers, wakes.waiters), (Call::All, true, true));
+            assert_eq!((state.charged, state.waking), (0, 1));
+            let figures = state.stats();
+            assert_eq!((figures.cancelled, figures.done, figures.running, figures.queued), (2, 0, 0, 0));
+            assert!(state.is_over());
+            let back: Vec<_> = state.take_returned().into_iter().map(|back| back.task).collect();
+            assert_eq!(back, [0, 1]);
+            assert!(state.take_returned().is_empty(), "each is handed back once");
+        }
+    }
+
+    #[test]
+    fn figures_add_up_while_tasks_wait_run_and_come_back() {
+        let mut state = state(true);
+        for task in 0..5 {
+            state.push(task);
+        }
+        let mut pop = || state.waiting.pop_front().unwrap();
+        let (_running, again) = (pop(), pop());
+        state.delayed.push(again, Instant::now());
+        state.panicked.add(1);
+        end(&mut state, 1);
+        let figures = state.stats();
+        assert_eq!((figures.queued, figures.running, figures.done, figures.panicked), (4, 0, 0, 1));
+        assert_eq!(figures.accepted(), 5);
+    }
+
+    #[test]
+    fn a_queue_is_over_when_it_is_closed_and_nothing_is_left() {
+        let mut state = state(true);
+        assert!(!state.is_over(), "more can come");
+        state.push(0);
+        state.close(&mut Wakes::default());
+        assert!(!state.is_over(), "one is left");
+        let mut again = Wakes::default();
+        state.close(&mut again);
+        assert!(!again.any(), "nothing new is said by closing it twice");
+        end(&mut state, 1);
+        assert!(state.is_over());
+    }
+}

@@ -83,3 +83,47 @@ impl<R> PartialEq for ByTicket<R> {
 }
 
 impl<R> Eq for ByTicket<R> {}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::WorkerId;
+    use std::time::Duration;
+
+    fn done(ticket: u64) -> Outcome<()> {
+        let (ticket, elapsed) = (Ticket(ticket), Duration::ZERO);
+        Outcome::Done { ticket, worker: WorkerId(0), elapsed, value: () }
+    }
+
+    #[test]
+    fn both_readers_of_one_queue_get_each_outcome_once() {
+        let mut unread = Unread::new();
+        for ticket in [4, 2, 0, 3] {
+            unread.push(done(ticket));
+        }
+        let number = |outcome: Option<Outcome<()>>| outcome.map(|outcome| outcome.ticket().0);
+        assert_eq!(number(unread.next_ordered()), Some(0));
+        assert_eq!(number(unread.next_ordered()), None, "the first may still come");
+        unread.push(done(6));
+        assert_eq!(number(unread.next_completed()), Some(6), "no reader in order passed it by");
+        assert_eq!(number(unread.next_completed()), Some(2), "the oldest of the others");
+        unread.skip(Ticket(1));
+        assert_eq!(number(unread.next_ordered()), Some(3));
+        assert!(!unread.is_empty());
+        assert_eq!(number(unread.next_ordered()), Some(4));
+        assert!(unread.is_empty());
+        assert_eq!(number(unread.next_ordered()), None);
+    }
+
+    #[test]
+    fn all_that_is_left_is_taken_from_both() {
+        let mut unread = Unread::new();
+        unread.push(done(1));
+        assert!(unread.next_ordered().is_none());
+        unread.push(done(2));
+        let mut left: Vec<_> = unread.take_all().iter().map(|outcome| outcome.ticket().0).collect();
+        left.sort_unstable();
+        assert_eq!(left, [1, 2]);
+        assert!(unread.is_empty());
+    }
+}

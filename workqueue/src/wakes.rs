@@ -23,3 +23,17 @@ impl Wakes {
         self.workers > Call::Nobody || self.producers || self.waiters
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_the_three_is_a_reason_to_wake() {
+        let nobody = Wakes::default();
+        assert!(!nobody.any());
+        assert!(Wakes { workers: Call::One, ..Wakes::default() }.any());
+        assert!(Wakes { producers: true, ..Wakes::default() }.any());
+        assert!(Wakes { waiters: true, ..Wakes::default() }.any());
+    }
+}

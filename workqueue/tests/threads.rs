@@ -3,9 +3,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use workqueue::WorkQueue;
+use workqueue::{BuildError, WorkQueue};
 
 /// The threads of this process with such a name.
 fn threads(name: &str) -> Vec<PathBuf> {
@@ -75,4 +76,35 @@ fn idle_workers_are_never_switched_to() {
     // A real sleep: that nothing happens can only be seen by letting time pass.
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(count(), before, "idle workers ran");
+}
+
+/// A process in which no thread can start, since each would have a stack larger than the address
+/// space. It must not start any itself: the harness runs a single test on the main thread.
+#[test]
+fn a_thread_that_the_system_has_not_to_give_is_an_error() {
+    const NO_THREADS: &str = "WORKQUEUE_TEST_NO_THREADS";
+    if std::env::var_os(NO_THREADS).is_some() {
+        let error = WorkQueue::builder().workers(2).start(|n: u32| n).unwrap_err();
+        assert!(matches!(error, BuildError::Spawn { workers: 2, .. }), "{error:?}");
+        return;
+    }
+    let name = "a_thread_that_the_system_has_not_to_give_is_an_error";
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--test-threads=1"])
+        .env(NO_THREADS, "1")
+        .env("RUST_MIN_STACK", (1_u64 << 62).to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The queue waits for workers that never were, if they are miscounted: then it is killed here.
+    let start = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
