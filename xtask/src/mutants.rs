@@ -1,10 +1,10 @@
 //! cargo-mutants over one crate: how many of all mutants the tests kill, and what survives and why.
 //!
-//! Three passes: every mutant meets the quick tests, what survives them meets all tests, and what
-//! survives those meets the loom models: a wake too few shows there alone. (Most fall to the quick
-//! tests, and most of a mutant's time is the linking of tests.) `ledger.txt` in the crate's output
-//! folder keeps what fell, so that `--resume` goes on after an interruption, or after a new test;
-//! a figure to publish comes from a run that began afresh.
+//! Four passes: every mutant meets the unit tests, what survives them meets the quick ones beside
+//! `src`, what survives those meets all tests, and what is left meets the loom models: a wake too few
+//! shows there alone. (Most fall at once, and most of a mutant's time is the linking of tests.)
+//! `ledger.txt` in the crate's output folder keeps what fell, so that `--resume` goes on after an
+//! interruption, or after a new test; a figure to publish comes from a run that began afresh.
 //!
 //! `xtask/survivors.toml` lists, for each crate, the mutants that no test can kill with the reason
 //! (`[[workqueue]] mutant = "…" reason = "…"`, the mutant as cargo-mutants prints it, without its
@@ -99,21 +99,19 @@ struct Pass {
 }
 
 fn passes(krate: &str) -> Result<Vec<Pass>> {
-    let mut passes = Vec::new();
     let named = |tests: &mut dyn Iterator<Item = String>| -> Vec<String> {
         tests.map(|test| format!("--test={test}")).collect()
     };
-    let mut tests = named(&mut quick(krate).iter().map(|&test| test.to_owned()));
-    if !tests.is_empty() {
-        tests.push("--lib".to_owned());
-        passes.push(Pass { tests, hang_after_s: QUICK_HANG_AFTER_S, models: false });
-    }
-    let tests = vec!["--tests".to_owned()];
-    passes.push(Pass { tests, hang_after_s: TESTS_HANG_AFTER_S, models: false });
-    let tests = named(&mut loom::sources(krate)?.into_iter().map(|(name, _)| name));
-    if !tests.is_empty() {
-        passes.push(Pass { tests, hang_after_s: MODELS_HANG_AFTER_S, models: true });
-    }
+    let quick = named(&mut quick(krate).iter().map(|&test| test.to_owned()));
+    let models = named(&mut loom::sources(krate)?.into_iter().map(|(name, _)| name));
+    let pass = |tests, hang_after_s, models| Pass { tests, hang_after_s, models };
+    let mut passes = vec![
+        pass(vec!["--lib".to_owned()], QUICK_HANG_AFTER_S, false),
+        pass(quick, QUICK_HANG_AFTER_S, false),
+        pass(vec!["--tests".to_owned()], TESTS_HANG_AFTER_S, false),
+        pass(models, MODELS_HANG_AFTER_S, true),
+    ];
+    passes.retain(|pass| !pass.tests.is_empty());
     Ok(passes)
 }
 
