@@ -264,7 +264,10 @@ mod tests {
             assert_eq!((wakes.workers, wakes.producers, wakes.waiters), (Call::All, true, true));
             assert_eq!((state.charged, state.waking), (0, 1));
             let figures = state.stats();
-            assert_eq!((figures.cancelled, figures.done, figures.running, figures.queued), (2, 0, 0, 0));
+            assert_eq!(
+                (figures.cancelled, figures.done, figures.running, figures.queued),
+                (2, 0, 0, 0)
+            );
             assert!(state.is_over());
             let back: Vec<_> = state.take_returned().into_iter().map(|back| back.task).collect();
             assert_eq!(back, [0, 1]);
