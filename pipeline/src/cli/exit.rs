@@ -39,7 +39,7 @@ impl Trouble {
     /// Says it, once.
     pub(super) fn complain(self, name: &str) -> ExitCode {
         match self {
-            Trouble::Run(error) => complain(name, &error, of(&error)),
+            Trouble::Run(error) => complain(name, &said(&error), of(&error)),
             // Its reader has seen enough, as of `results | head`.
             Trouble::Output(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Trouble::Output(error) => {
@@ -49,7 +49,22 @@ impl Trouble {
     }
 }
 
-/// Standard output, to be flushed when all is written. `println!` would panic where a reader leaves.
+/// The error, with remedies that a command line has.
+fn said(error: &RunError) -> String {
+    let RunError::Checkpoint { run, source } = error else { return error.to_string() };
+    match source.downcast_ref() {
+        Some(checkpoint::Error::Corrupt { path, offset, last_good_seq }) => format!(
+            "the checkpoint of run `{run}`: {} is damaged at byte {offset}, the last good record \
+             is {last_good_seq}; nothing was changed: restore the file from a copy, or keep every \
+             record that still verifies with `verify --salvage`",
+            path.display()
+        ),
+        _ => error.to_string(),
+    }
+}
+
+/// Standard output, to be flushed when all is written. `println!` would panic where a reader
+/// leaves.
 pub(super) fn out() -> BufWriter<StdoutLock<'static>> {
     BufWriter::new(io::stdout().lock())
 }

@@ -35,22 +35,24 @@
 //! | `export --joblog` | what ended, in the columns of GNU parallel's job log |
 //!
 //! Options of `run`: `--workers STAGE=N`, `--only STAGE`, `--limit N` (items of each source),
-//! `--halt-after N`, `--dry-run`. Most commands take `--json`; `status` takes `--watch`.
+//! `--halt-after N`, `--dry-run`. Most commands take `--json`; `status` takes `--watch`. `verify`
+//! takes `--salvage`: of a damaged checkpoint it keeps every record that still verifies, and the
+//! old file aside.
 //!
 //! Where runs lie is `--root` (default `workspace/runs`), which of them is `--run` (default: the
-//! pipeline's name). `status`, `failures`, `results`, `verify`, `graph` and `export` take no lock, make
-//! nothing and pull no item; `plan` pulls all items and makes nothing.
+//! pipeline's name). `status`, `failures`, `results`, `verify`, `graph` and `export` take no lock,
+//! make nothing and pull no item, `--salvage` excepted; `plan` pulls all items and makes nothing.
 //!
-//! `run` shows a line for each stage on a terminal, and off it a plain line when a stage is over and
-//! every 10 s; both go to standard error. Its `--json` events go to standard output: names, counts,
-//! times and the causes of failures, never a value or an input. Everything else prints to standard
-//! output, and a reader that leaves early (`results | head`) is no error.
+//! `run` shows a line for each stage on a terminal, and off it a plain line when a stage is over
+//! and every 10 s; both go to standard error. Its `--json` events go to standard output: names,
+//! counts, times and the causes of failures, never a value or an input. Everything else prints to
+//! standard output, and a reader that leaves early (`results | head`) is no error.
 //!
 //! Steps that failed are tried again by the next `run`, whatever else it does. `retry` leaves
 //! everything else that is missing as it is: new items, changed ones, those that never ran.
 //!
-//! Exit codes: 0 all done, 1 error (of `verify`: damage), 2 usage (an argument, a stage or a run that
-//! is not there), 3 finished with failures, 5 halted, 75 the run is in use, 130 interrupted.
+//! Exit codes: 0 all done, 1 error (of `verify`: damage), 2 usage (an argument, a stage or a run
+//! that is not there), 3 finished with failures, 5 halted, 75 the run is in use, 130 interrupted.
 
 mod board;
 mod events;
@@ -226,13 +228,19 @@ impl Pipeline {
                 Err(error) => return exit::complain(&name, &error, exit::USAGE),
             },
         };
+        let job = |pipeline, target| run::Job {
+            pipeline,
+            target,
+            place: &place,
+            finish: Box::new(finish),
+        };
         let done = match what.unwrap_or_else(|| What::Run(run::Run::default())) {
-            What::Run(run) => run.go(self, target, &place, finish),
+            What::Run(run) => run.go(job(self, target), None),
             What::Plan(plan) => {
                 let wires = self.target(target.wires());
                 plan.go(self, &wires, &place)
             }
-            What::Retry(retry) => retry.go(self, target, &place, finish),
+            What::Retry(retry) => retry.go(job(self, target)),
             What::Status(status) => status.go(&place),
             What::Failures(failures) => failures.go(&place),
             What::Results(results) => results.go(&place),

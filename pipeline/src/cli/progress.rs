@@ -90,7 +90,8 @@ impl Drop for Progress {
     }
 }
 
-/// Calls `draw` again and again on a thread of its own. Without one nothing is shown: the run goes on.
+/// Calls `draw` again and again on a thread of its own. Without one nothing is shown: the run goes
+/// on.
 fn show(
     board: &Arc<Board>,
     mut draw: impl FnMut(&[View]) + Send + 'static,

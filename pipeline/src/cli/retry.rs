@@ -1,25 +1,22 @@
 //! `retry`: runs the steps that failed and what depends on them, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 
-use super::run::Run;
-use super::{Outcome, Place, exit, human};
+use super::run::{Job, Run};
+use super::{Outcome, exit, human};
 use crate::error::RunError;
 use crate::graph::{Graph, Origin};
 use crate::inputs::Wire;
 use crate::look::{Look, Named};
 use crate::name::Item;
 use crate::options::Admit;
-use crate::pipeline::Pipeline;
 use crate::plan::Plan;
 use crate::record::FailRecord;
-use crate::report::Report;
 use crate::target::Target;
 
 #[derive(Args, Clone, Debug)]
@@ -46,13 +43,8 @@ struct Asked {
 }
 
 impl Retry {
-    pub(super) fn go<R: Target>(
-        self,
-        pipeline: Pipeline,
-        target: R,
-        place: &Place,
-        finish: impl FnOnce(&Report<R::Output>) -> Result<(), Box<dyn Error>>,
-    ) -> Outcome {
+    pub(super) fn go<R: Target>(self, job: Job<'_, R>) -> Outcome {
+        let Job { pipeline, target, place, .. } = &job;
         let name = pipeline.name.clone();
         let look = Look::at(&place.root, place.run()?)?;
         if let Some(stage) = &self.stage {
@@ -73,8 +65,7 @@ impl Retry {
         let asked = Arc::new(Asked::new(&pipeline.graph, &wires, &failed));
         let ask = Arc::clone(&asked);
         let admit: Admit = Arc::new(move |stage, item| ask.admits(stage, item));
-        let outcome =
-            Run::of_retry(self.json).go_with(pipeline, target, place, finish, Some(admit));
+        let outcome = Run::of_retry(self.json).go(job, Some(admit));
         // ORDERING: Relaxed: the run is over, and its threads were joined.
         let left = asked.count.load(Ordering::Relaxed);
         if left > 0 && !self.json {
@@ -141,7 +132,8 @@ fn first(encoded: &str, depth: usize) -> &str {
 }
 
 /// The stages that depend on a step of `stage`, itself among them, and how many of its item's keys
-/// theirs must have: all within one item, fewer behind a collect, which mixes the items of a fan-out.
+/// theirs must have: all within one item, fewer behind a collect, which mixes the items of a
+/// fan-out.
 fn reach(plan: &Plan, stage: &str) -> BTreeMap<usize, usize> {
     let mut depths = BTreeMap::new();
     let failed = plan.needed().find(|(_, found)| found.name == *stage);

@@ -37,31 +37,26 @@ pub(super) struct Run {
     json: bool,
 }
 
+/// What is to be run, in which run, and what comes after it.
+pub(super) struct Job<'j, R: Target> {
+    pub(super) pipeline: Pipeline,
+    pub(super) target: R,
+    pub(super) place: &'j Place,
+    /// Called with the report of a run that has an output.
+    pub(super) finish: Finish<'j, R::Output>,
+}
+
+pub(super) type Finish<'j, T> = Box<dyn FnOnce(&Report<T>) -> Result<(), Box<dyn Error>> + 'j>;
+
 impl Run {
     /// With what `retry` has of its options.
     pub(super) fn of_retry(json: bool) -> Self {
         Run { json, ..Run::default() }
     }
 
-    pub(super) fn go<R: Target>(
-        self,
-        pipeline: Pipeline,
-        target: R,
-        place: &Place,
-        finish: impl FnOnce(&Report<R::Output>) -> Result<(), Box<dyn Error>>,
-    ) -> Outcome {
-        self.go_with(pipeline, target, place, finish, None)
-    }
-
     /// Runs only what `admit` lets through, if it is there.
-    pub(super) fn go_with<R: Target>(
-        self,
-        mut pipeline: Pipeline,
-        target: R,
-        place: &Place,
-        finish: impl FnOnce(&Report<R::Output>) -> Result<(), Box<dyn Error>>,
-        admit: Option<Admit>,
-    ) -> Outcome {
+    pub(super) fn go<R: Target>(self, job: Job<'_, R>, admit: Option<Admit>) -> Outcome {
+        let Job { mut pipeline, target, place, finish } = job;
         if let Some(items) = self.limit {
             pipeline.graph.take(items as usize);
         }

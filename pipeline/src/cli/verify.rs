@@ -1,4 +1,5 @@
-//! `verify`: every byte of the checkpoint and of every artefact.
+//! `verify`: every byte of the checkpoint and of every artefact; with `--salvage` it keeps what
+//! still verifies of a damaged checkpoint.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -9,6 +10,7 @@ use serde_json::json;
 use super::{Outcome, Place, exit, human};
 use crate::artefact::Artefact;
 use crate::error::RunError;
+use crate::lock;
 use crate::look::{self, Life, Look};
 use crate::store::Recorded;
 
@@ -17,6 +19,9 @@ pub(super) struct Verify {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// If the checkpoint is damaged, keep every record that still verifies, and the old file aside
+    #[arg(long)]
+    salvage: bool,
 }
 
 /// A file that is not what its step's record says.
@@ -37,8 +42,18 @@ struct Files {
 impl Verify {
     pub(super) fn go(self, place: &Place) -> Outcome {
         let run = place.run()?;
-        let log = checkpoint::verify(&place.root, run)
-            .map_err(|error| look::refused(&place.root, run, error))?;
+        let refused = |error| look::refused(&place.root, run, error);
+        let (log, salvaged) = match checkpoint::verify(&place.root, run) {
+            Err(checkpoint::Error::Corrupt { .. }) if self.salvage => {
+                // Nobody may be at work on what is thrown together anew.
+                let salvaged = lock::hold(&place.root.join(run.as_str()), run.as_str(), || {
+                    checkpoint::salvage(&place.root, run).map_err(refused)
+                })?;
+                (checkpoint::verify(&place.root, run), Some(salvaged))
+            }
+            verified => (verified, None),
+        };
+        let log = log.map_err(refused)?;
         let look = Look::at(&place.root, run)?;
         let mut found = files(&look)?;
         if !found.damaged.is_empty() && matches!(look.life(), Life::Running { .. }) {
@@ -59,9 +74,15 @@ impl Verify {
                 "run": look.run(), "records": log.records, "bytes": log.bytes,
                 "torn_bytes": log.torn_bytes, "files": found.read, "file_bytes": found.bytes,
                 "damaged": damaged.collect::<Vec<_>>(),
+                "salvaged": salvaged.as_ref().map(|kept| json!({
+                    "records": kept.records, "lost": kept.lost, "kept_aside": kept.kept_aside,
+                })),
             });
             writeln!(out, "{verified}")?;
         } else {
+            if let Some(salvaged) = &salvaged {
+                tell_salvaged(&mut out, &look, salvaged)?;
+            }
             tell(&mut out, &look, &log, &found)?;
         }
         out.flush()?;
@@ -96,6 +117,22 @@ fn records(look: &Look) -> Result<Vec<Artefact>, RunError> {
         files.extend(step?.record.files);
     }
     Ok(files)
+}
+
+fn tell_salvaged(
+    out: &mut impl Write,
+    look: &Look,
+    salvaged: &checkpoint::Salvaged,
+) -> io::Result<()> {
+    let lost: u64 = salvaged.lost.iter().map(|(_, bytes)| bytes).sum();
+    let (kept, lost) = (human::count(salvaged.records, "record"), human::bytes(lost));
+    writeln!(out, "salvaged    {kept}; {lost} did not verify: `run` does again what stood there")?;
+    match &salvaged.kept_aside {
+        Some(aside) => {
+            writeln!(out, "            the old file is {}", look.run_dir().join(aside).display())
+        }
+        None => Ok(()),
+    }
 }
 
 fn tell(

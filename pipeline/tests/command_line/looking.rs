@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use crate::shell::{Shell, everything};
+use serde_json::Value;
+
+use crate::shell::{Said, Shell, everything};
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("a_look_changes_nothing_and_leaves_the_deck_alone", a_look_changes_nothing),
@@ -12,6 +14,7 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ("a_watch_ends_with_the_run", watch),
     ("bad_arguments_are_usage_errors", bad_arguments),
     ("damage_of_the_checkpoint_is_found_by_every_command", damaged_checkpoint),
+    ("damage_of_the_checkpoint_is_salvaged_on_request", salvage),
     ("export_writes_the_columns_of_a_joblog", joblog),
     ("failures_group_items_by_cause", failures_group_items_by_cause),
     ("failures_name_what_failed_in_json", failures_in_json),
@@ -131,8 +134,38 @@ fn damaged_checkpoint() {
     bytes[middle] ^= 1;
     fs::write(&log, bytes).unwrap();
     for look in LOOKS {
-        shell.run(look).exits(1).complains("is damaged at byte").complains("salvage");
+        let said = shell.run(look).exits(1).complains("is damaged at byte");
+        assert!(!said.complains("`verify --salvage`").err.contains("checkpoint::"), "{look:?}");
     }
+}
+
+fn salvage() {
+    let shell = Shell::after_a_run();
+    let stages = ["script", "audio", "video", "words", "define", "glossary"];
+    let calls = || stages.map(|stage| shell.traced(stage)).iter().sum::<usize>();
+    let (first, results) = (calls(), shell.run(&["results", "--jsonl"]).succeeds());
+    let log = shell.path("runs/talk/checkpoint.log");
+    let mut bytes = fs::read(&log).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&log, &bytes).unwrap();
+    let said = shell.run(&["verify", "--salvage"]).succeeds().says("did not verify");
+    said.says(": whole").says("the old file is");
+    let aside = fs::read_dir(shell.path("runs/talk/quarantine")).unwrap().next().unwrap().unwrap();
+    assert_eq!(fs::read(aside.path()).unwrap(), bytes, "what was damaged is kept");
+    // What is whole is left alone, asked or not.
+    let before = everything(&shell.path("runs"));
+    shell.run(&["verify", "--salvage"]).succeeds();
+    assert!(everything(&shell.path("runs")) == before);
+    // Only what was lost runs again.
+    shell.run(&["run"]).succeeds();
+    let again = calls() - first;
+    assert!(again < first, "{again} of {first} calls were made again");
+    let values = |said: &Said| -> Vec<(Value, Value)> {
+        let lines = said.lines().into_iter();
+        lines.map(|line| (line["item"].clone(), line["value"].clone())).collect()
+    };
+    assert_eq!(values(&shell.run(&["results", "--jsonl"]).succeeds()), values(&results));
 }
 
 fn joblog() {

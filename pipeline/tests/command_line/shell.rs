@@ -67,7 +67,8 @@ impl Shell {
         let until = Instant::now() + Duration::from_secs(60);
         while self.traced(what) < times {
             assert!(Instant::now() < until, "{what} did not come {times} times in a minute");
-            thread::sleep(Duration::from_millis(5)); // another process's progress: nothing to wait on
+            // Another process's progress: nothing to wait on.
+            thread::sleep(Duration::from_millis(5));
         }
         child
     }
