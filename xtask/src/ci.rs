@@ -87,10 +87,10 @@ fn examples() -> Result<()> {
     Ok(())
 }
 
-/// What would be published builds alone.
+/// What would be published builds alone, each crate on its siblings as they would be published.
 fn packages() -> Result<()> {
     shell::run(&mut shell::cargo_with(
-        "package --workspace --exclude slides --exclude xtask --locked --allow-dirty --no-verify",
+        "package --workspace --exclude slides --exclude xtask --locked --allow-dirty",
     ))
 }
 
