@@ -23,9 +23,11 @@ const PRIVATE: Mode = Mode::from_raw_mode(0o600);
 const ASIDE_FILES_MAX: usize = 16;
 const ASIDE_BYTES_MAX: usize = 1 << 20;
 
-/// A run's folder, held by descriptors: moving it away does not redirect us.
+/// A run's folder, held by descriptors: moving it away does not redirect us, nor does a change of
+/// the working folder.
 #[derive(Debug)]
 pub(crate) struct Disk {
+    /// Absolute.
     path: PathBuf,
     root: OwnedFd,
     folder: OwnedFd,
@@ -38,7 +40,16 @@ impl Disk {
         let root_fd = rustix::fs::open(root, directory, Mode::empty())?;
         let folder =
             rustix::fs::openat(&root_fd, name, directory | OFlags::NOFOLLOW, Mode::empty())?;
-        Ok(Self { path: root.join(name), root: root_fd, folder })
+        Ok(Self { path: std::path::absolute(root)?.join(name), root: root_fd, folder })
+    }
+
+    /// The path, for what works by path alone, while it still leads to the folder that is open.
+    fn by_path(&self) -> io::Result<&Path> {
+        let (open, named) = (rustix::fs::fstat(&self.folder)?, rustix::fs::lstat(&self.path)?);
+        if (open.st_dev, open.st_ino) == (named.st_dev, named.st_ino) {
+            return Ok(&self.path);
+        }
+        Err(io::Error::new(io::ErrorKind::NotFound, "another folder has taken this one's place"))
     }
 
     /// Makes `<root>/<name>` where it is missing, the root's own path included.
@@ -53,7 +64,7 @@ impl Disk {
 
     /// The folder for what is kept aside, and a new name in it: names sort by time.
     fn aside(&self, kind: &str) -> io::Result<(PathBuf, String)> {
-        let aside = self.path.join(QUARANTINE);
+        let aside = self.by_path()?.join(QUARANTINE);
         if let Err(error) = fs::DirBuilder::new().mode(0o700).create(&aside)
             && error.kind() != io::ErrorKind::AlreadyExists
         {
@@ -134,7 +145,7 @@ impl Folder for Disk {
                 self.remove_if_left(name)
             } else if name.starts_with(".atomicwrite") {
                 // Views are written under the run's lock, which we hold: nobody is at it.
-                fs::remove_dir_all(self.path.join(name))
+                fs::remove_dir_all(self.by_path()?.join(name))
             } else {
                 continue;
             };
@@ -182,13 +193,19 @@ impl Folder for Disk {
 
     fn keep_log_aside(&self) -> io::Result<String> {
         let (aside, name) = self.aside("log")?;
-        fs::hard_link(self.path.join(LOG), aside.join(&name))?;
+        rustix::fs::linkat(
+            &self.folder,
+            LOG,
+            rustix::fs::CWD,
+            aside.join(&name),
+            AtFlags::empty(),
+        )?;
         fs::File::open(&aside)?.sync_all()?;
         Ok(format!("{QUARANTINE}/{name}"))
     }
 
     fn clear(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.path)? {
+        for entry in fs::read_dir(self.by_path()?)? {
             let entry = entry?;
             if entry.file_name() == LOCK {
                 continue;
@@ -205,7 +222,7 @@ impl Folder for Disk {
     fn replace_view(&self, write: &mut Writing<'_>) -> io::Result<()> {
         let mut options = fs::OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
-        let file = AtomicFile::new(self.path.join(VIEW), OverwriteBehavior::AllowOverwrite);
+        let file = AtomicFile::new(self.by_path()?.join(VIEW), OverwriteBehavior::AllowOverwrite);
         let written = file.write_with_options(
             |file| {
                 let mut buffered = io::BufWriter::with_capacity(1 << 16, file);

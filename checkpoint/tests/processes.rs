@@ -48,6 +48,7 @@ fn worker_entry() {
             }
         }
         ["descriptors"] => run_out_of_descriptors(root),
+        ["moved"] => change_the_working_folder(root),
         other => panic!("no such worker: {other:?}"),
     }
 }
@@ -278,6 +279,40 @@ fn a_descriptor_limit_is_an_error_and_no_more() {
     let output = child.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("DESCRIPTORS 3"), "{text}");
+}
+
+/// A relative root means the folder that it led to when the run was opened.
+fn change_the_working_folder(root: &Path) {
+    let (here, there) = (root.join("here"), root.join("there"));
+    std::fs::create_dir_all(here.join("runs/r")).unwrap();
+    std::fs::create_dir_all(there.join("runs/r")).unwrap();
+    std::env::set_current_dir(&here).unwrap();
+    let checkpoint = Checkpoint::open("runs", &run()).unwrap();
+    std::env::set_current_dir(&there).unwrap();
+    checkpoint.save("a", &1).unwrap();
+    checkpoint.compact().unwrap();
+    assert!(here.join("runs/r/checkpoint.json").exists());
+    // Another folder takes its place: the log goes on in the one that was opened, and nothing is
+    // written by a path that leads elsewhere now.
+    std::fs::rename(here.join("runs/r"), here.join("runs/moved")).unwrap();
+    std::fs::create_dir(here.join("runs/r")).unwrap();
+    checkpoint.save("b", &2).unwrap();
+    let error = checkpoint.clone().close().unwrap_err();
+    assert!(matches!(&error, Error::Io { .. }) && error.to_string().contains("place"), "{error}");
+    assert_eq!(checkpoint.load().unwrap().len(), 2);
+    for stranger in [there.join("runs/r"), here.join("runs/r")] {
+        assert_eq!(std::fs::read_dir(&stranger).unwrap().count(), 0, "{}", stranger.display());
+    }
+    println!("MOVED");
+}
+
+#[test]
+fn a_run_stays_where_it_was_opened() {
+    let root = tempfile::tempdir().unwrap();
+    let output = worker("moved", root.path()).stderr(Stdio::piped()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("MOVED"), "{text}{why}");
 }
 
 #[test]
