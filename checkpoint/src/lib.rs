@@ -44,14 +44,29 @@
 //!   `savers_beside_compactions_lose_nothing`, `sim::crash`.
 //! - **Monotone.** A handle's view never goes back: `sim::script`, after each call.
 //! - **Repeatable.** Recovering twice, or crashing within, changes nothing more: `sim::crash`.
-//! - **Flat.** What a save costs does not depend on what is in the run: the bench `save`, and
+//! - **Flat.** Bytes and system calls of a save do not depend on what is in the run:
+//!   `bytes_and_calls_of_a_save_do_not_depend_on_the_state`,
+//!   `the_calls_of_a_save_are_the_same_one_by_one`; what they cost: the bench `save`, and
 //!   `xtask/peers/src/bin/checkpoint.rs`.
+//! - **Robust.** Any bytes in the log's place, and any damage to it: no call panics or hangs,
+//!   [`read`], [`verify`], [`runs`] and [`Checkpoint::open`] agree, and [`salvage`] keeps what
+//!   verifies: `any_bytes_are_judged_alike`, `any_damage_is_found_or_harmless`, and for hours
+//!   `cargo xtask fuzz`; `salvage_works_on_every_damaged_log`.
+//! - **Refused, not half done.** A typed error that says what holds, and the handle goes on where it
+//!   can: two handles in one process (`no_update_is_lost`), fork
+//!   (`a_handle_does_not_work_in_a_forked_child`), no permission (`who_may_not_write_may_read`,
+//!   `who_may_not_read_is_told`), read-only media (`read_only_media_can_be_read`), a link in the
+//!   folder's place (`a_link_in_place_of_the_folder_or_the_log_is_not_followed`), another working
+//!   folder or a folder that was moved away (`a_run_stays_where_it_was_opened`), a full disk
+//!   (`a_full_disk_is_no_space`), no descriptors left (`a_descriptor_limit_is_an_error_and_no_more`).
 //! - **Tested tests.** Every flush, check and rule is left out in turn, and each is missed:
 //!   `sim::crash::whatever_is_left_out_is_missed`.
 //!
-//! `RATCHET_CRASH_STATES=100000 cargo test --release -p checkpoint --lib sim::crash -- --nocapture`
-//! searches longer; `RATCHET_CHAOS_ROUNDS=500 cargo test -p checkpoint --test processes
-//! nothing_acknowledged -- --nocapture` kills longer. Both print what they tried.
+//! Each prints what it tried: `cargo xtask crash` the distinct disks after a crash (100 000), the
+//! faults injected, and the disk mutants caught; `cargo xtask chaos checkpoint` the rounds of kills
+//! (500), the acknowledgements, and how many were lost; `cargo test -p checkpoint --test every_byte
+//! -- --nocapture` the bytes flipped, cut and salvaged; `cargo xtask loom checkpoint` the schedules
+//! of the group commit; `cargo xtask fuzz` the inputs.
 //!
 //! # Not promised
 //!

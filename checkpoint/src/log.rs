@@ -98,7 +98,10 @@ impl Held for Log {
         let run = Arc::clone(&self.run);
         let mut tail = run.tail();
         let size = group.len();
-        let ready = tail.check_poison(&run).and_then(|()| recover::catch_up(&run, &mut tail));
+        let ready = tail
+            .check_poison(&run)
+            .and_then(|()| recover::catch_up(&run, &mut tail))
+            .and_then(|()| tail.check_numbers(&run, size));
         let framed = ready.map(|()| frame_group(&run, &tail, group));
         let written = framed.and_then(|framed| {
             write(&run, &mut tail, &framed.bytes)?;
@@ -174,6 +177,15 @@ impl Log {
 }
 
 impl Tail {
+    /// Whether there are numbers left for so many records: only a forged log runs out of them.
+    fn check_numbers(&self, run: &Run, records: usize) -> Result<()> {
+        if self.end.seq + records as u64 <= frame::SEQ_MAX {
+            return Ok(());
+        }
+        let source = io::Error::other("it has no numbers left");
+        Err(Error::NotWritten { path: run.log_path(), source })
+    }
+
     fn take(&mut self, end: Position, changes: Vec<Change>, updated_at: Option<SystemTime>) {
         self.end = end;
         self.pending.extend(changes);
@@ -185,7 +197,9 @@ impl Tail {
 /// did not work: then the ordinary way tells why.
 pub(crate) fn append_behind(run: &Run, request: &Request) -> Option<Seq> {
     let mut tail = run.tail();
-    if !tail.flushing || tail.poisoned.is_some() || request.guard != Guard::Free {
+    let numbers = tail.check_numbers(run, 1);
+    let poisoned = tail.poisoned.is_some();
+    if !tail.flushing || poisoned || numbers.is_err() || request.guard != Guard::Free {
         return None;
     }
     let mut framed = Framed::after(&tail);

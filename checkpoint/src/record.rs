@@ -68,7 +68,7 @@ mod tests {
 
     use super::{base, batch, open, put, remove};
     use crate::RunId;
-    use crate::frame::{Body, body_of, nonce_that_fits, parse, parse_open, seal};
+    use crate::frame::{Body, SEQ_MAX, body_of, nonce_that_fits, parse, parse_open, seal};
     use crate::scan::later_records;
 
     const TIME: &str = "2026-11-24T22:43:00Z";
@@ -125,6 +125,17 @@ mod tests {
     }
 
     #[test]
+    fn a_search_looks_at_each_array_once() {
+        // To sum up each one's rest of the line would be 80 GB.
+        let shaped = line(5, &put("x", TIME, b"1"));
+        let value = vec![shaped; 50_000].join(&b',');
+        let mut torn = line(5, &put("long", TIME, &[b"[", &*value, b"]"].concat()));
+        torn[0] = b'{';
+        torn.push(b'\n');
+        assert_eq!(later_records(&torn, 5).count(), 0);
+    }
+
+    #[test]
     fn the_nonce_can_be_computed_from_a_line() {
         for nonce in [0, 1, 0xdead_beef, u32::MAX] {
             assert_eq!(nonce_that_fits(&line(nonce, &remove("a", TIME))), Some(nonce));
@@ -151,7 +162,7 @@ mod tests {
 
         #[test]
         fn what_is_sealed_is_found_wherever_it_stands(
-            node in "\\PC{1,20}", before: Vec<u8>, after: Vec<u8>, nonce: u32, seq: u64,
+            node in "\\PC{1,20}", before: Vec<u8>, after: Vec<u8>, nonce: u32, seq in 0..=SEQ_MAX,
         ) {
             let mut bytes = before.clone();
             seal(&mut bytes, nonce, 1, seq, 2, &put(&node, TIME, b"[1,\"x\"]"));

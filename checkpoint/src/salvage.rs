@@ -1,7 +1,9 @@
 //! Keeping what still verifies of a damaged log. Only ever done on request.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::value::RawValue;
@@ -11,8 +13,9 @@ use crate::draft::Draft;
 use crate::frame::{self, Body, Record};
 use crate::lock::locked;
 use crate::read::folder_of;
-use crate::scan::later_records;
-use crate::vfs::{FILLER, Folder, LOG, read_full};
+use crate::recover::read_whole;
+use crate::scan::{LogFile, later_records};
+use crate::vfs::{FILLER, File, Folder, LOG, read_full};
 use crate::{Error, Result, RunId, Seq, time};
 
 /// What [`salvage`] kept, and what it could not keep.
@@ -67,6 +70,9 @@ struct Kept<'a> {
 pub(crate) fn salvage_in(folder: &dyn Folder, run: &RunId) -> Result<Salvaged> {
     let path = folder.path().join(LOG);
     let file = folder.open(LOG, false).map_err(Error::io("open", &path))?;
+    if let Some(sound) = sound(&file, &path, run)? {
+        return Ok(sound);
+    }
     let len = file.len().map_err(Error::io("look at", &path))?;
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
     let read = read_full(&*file, &mut bytes, 0).map_err(Error::io("read", &path))?;
@@ -85,9 +91,6 @@ pub(crate) fn salvage_in(folder: &dyn Folder, run: &RunId) -> Result<Salvaged> {
         lost_seqs: kept.lost_seqs,
         kept_aside: None,
     };
-    if salvaged.lost.is_empty() && salvaged.lost_seqs.is_empty() {
-        return Ok(salvaged);
-    }
     let mut draft = Draft::begin(folder, run, true)?;
     for (node, (seq, time, value)) in kept.nodes {
         let time = time::parse(time).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -98,6 +101,24 @@ pub(crate) fn salvage_in(folder: &dyn Folder, run: &RunId) -> Result<Salvaged> {
     draft.publish().map_err(|failed| failed.error)?;
     salvaged.kept_aside = Some(aside);
     Ok(salvaged)
+}
+
+/// What there is to say of a log in which nothing is wrong.
+fn sound(file: &Arc<dyn File>, path: &Path, run: &RunId) -> Result<Option<Salvaged>> {
+    let whole = LogFile::open(Arc::clone(file), path, Some(run))
+        .and_then(|(log, start)| read_whole(&log, start));
+    match whole {
+        Ok(whole) if whole.clean => Ok(Some(Salvaged {
+            records: whole.records,
+            nodes: whole.index.len(),
+            seq: Seq(whole.end.seq),
+            lost: Vec::new(),
+            lost_seqs: Vec::new(),
+            kept_aside: None,
+        })),
+        Ok(_) | Err(Error::Corrupt { .. } | Error::UnsupportedVersion { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 impl<'a> Kept<'a> {
@@ -114,50 +135,70 @@ impl<'a> Kept<'a> {
             }
             at += skipped;
             let len = memchr::memchr(b'\n', &bytes[at..]).map_or(0, |end| end + 1);
-            kept.take(record);
+            if !kept.take(at, record) {
+                kept.lost.push((at as u64, len as u64));
+            }
             at += len;
+        }
+        if let Some(next) = kept.next.filter(|next| *next <= kept.seq) {
+            // The last ones are gone, but a record before them says that they were on disk.
+            kept.lost_seqs.push((Seq(next), Seq(kept.seq)));
         }
         kept
     }
 
-    fn take(&mut self, record: Record<'a>) {
+    /// Whether the record may stand there: what is left of an earlier life of a block is no news.
+    fn take(&mut self, at: usize, record: Record<'a>) -> bool {
+        let fits = match &record.body {
+            Body::Open { .. } => at == 0,
+            Body::Base { .. } => self.next.is_none(),
+            _ => self.next.is_none_or(|next| record.seq >= next),
+        };
+        if !fits {
+            return false;
+        }
         self.records += 1;
         self.seq = self.seq.max(record.seq).max(record.durable);
         match record.body {
-            Body::Open { compacted, .. } => {
-                self.next = if compacted { None } else { Some(1) };
-                return;
-            }
+            Body::Open { compacted, .. } => self.next = (!compacted).then_some(1),
             Body::Base { time, .. } => {
                 self.next = Some(record.seq + 1);
                 self.updated_at = Some(time);
-                return;
             }
             Body::Put { node, time, value } => {
-                self.nodes.insert(node.into_owned(), (record.seq, time, value));
-                self.updated_at = Some(time);
+                self.set(record.seq, time, node, Some(value));
+                self.passes(record.seq);
             }
             Body::Remove { node, time } => {
-                self.nodes.remove(&*node);
-                self.updated_at = Some(time);
+                self.set(record.seq, time, node, None);
+                self.passes(record.seq);
             }
             Body::Batch { time, changes } => {
                 for (node, value) in changes {
-                    match value {
-                        Some(value) => {
-                            self.nodes.insert(node.into_owned(), (record.seq, time, value))
-                        }
-                        None => self.nodes.remove(&*node),
-                    };
+                    self.set(record.seq, time, node, value);
                 }
                 self.updated_at = Some(time);
+                self.passes(record.seq);
             }
         }
+        true
+    }
+
+    fn set(&mut self, seq: u64, time: &'a str, node: Cow<'_, str>, value: Option<&'a RawValue>) {
+        match value {
+            Some(value) => self.nodes.insert(node.into_owned(), (seq, time, value)),
+            None => self.nodes.remove(&*node),
+        };
+        self.updated_at = Some(time);
+    }
+
+    /// Notes what is missing before a record of the journal.
+    fn passes(&mut self, seq: u64) {
         if let Some(next) = self.next {
-            if record.seq > next {
-                self.lost_seqs.push((Seq(next), Seq(record.seq - 1)));
+            if seq > next {
+                self.lost_seqs.push((Seq(next), Seq(seq - 1)));
             }
-            self.next = Some(record.seq.max(next) + 1);
+            self.next = Some(seq + 1);
         }
     }
 }

@@ -163,9 +163,9 @@ impl<'f> Scan<'f> {
         &self.at
     }
 
-    /// Whether every byte up to the limit verified, or is filler.
+    /// Whether every byte up to the limit verified, or is filler, and nothing is known to follow.
     pub(crate) fn is_clean(&self) -> Result<bool> {
-        if self.at.part != Part::Journal {
+        if self.at.must_go_on() {
             return Ok(false);
         }
         let mut at = self.at.offset;
@@ -206,6 +206,12 @@ impl<'f> Scan<'f> {
 }
 
 impl Position {
+    /// Whether the file itself says that it goes on here: it cannot end before a compacted part's
+    /// base, nor before a record that one up to here says is on disk.
+    fn must_go_on(&self) -> bool {
+        self.part != Part::Journal || self.durable > self.seq
+    }
+
     /// Moves over `line` (with its newline) if it may stand here.
     pub(crate) fn step(&mut self, record: &Record<'_>, line: &[u8]) -> Option<()> {
         if record.prev != self.crc && !left_out(Check::Prev) {
@@ -244,7 +250,7 @@ impl Position {
 pub(crate) enum Rest {
     /// Nobody was promised them.
     Torn,
-    /// A later record vouches for what is damaged here.
+    /// A record, most likely a later one, vouches for what is damaged here.
     Damaged,
 }
 
@@ -255,7 +261,7 @@ pub(crate) fn judge(bytes: &[u8], at: &Position, nonce: u32) -> Rest {
     if left_out(Check::Damage) {
         return Rest::Torn;
     }
-    if at.part != Part::Journal || left_out(Check::Tear) {
+    if at.must_go_on() || left_out(Check::Tear) {
         return Rest::Damaged;
     }
     let vouched = later_records(bytes, nonce).any(|(_, record)| record.durable > at.seq);
@@ -264,12 +270,12 @@ pub(crate) fn judge(bytes: &[u8], at: &Position, nonce: u32) -> Rest {
 
 /// Every self-consistent record in `bytes`, wherever it begins, with its offset there.
 pub(crate) fn later_records(bytes: &[u8], nonce: u32) -> impl Iterator<Item = (usize, Record<'_>)> {
-    memchr::memchr_iter(b'[', bytes).filter_map(move |at| {
-        let rest = &bytes[at..];
-        if !frame::looks_like_one(rest) {
-            return None;
-        }
-        let end = memchr::memchr(b'\n', rest)?;
-        Some((at, frame::parse(&rest[..end], nonce)?))
+    let lines = memchr::memchr_iter(b'\n', bytes).scan(0, |start, end| {
+        let begun = std::mem::replace(start, end + 1);
+        Some((begun, &bytes[begun..end]))
+    });
+    lines.flat_map(move |(start, line)| {
+        let brackets = memchr::memchr_iter(b'[', line);
+        brackets.filter_map(move |at| Some((start + at, frame::found(&line[at..], nonce)?)))
     })
 }
