@@ -5,6 +5,7 @@
 mod bench;
 mod chaos;
 mod ci;
+mod fuzz;
 mod licences;
 mod loom;
 mod mutants;
@@ -40,6 +41,8 @@ enum Command {
     Chaos(chaos::Arguments),
     /// The simulated disk of `checkpoint`: crash at every call, in every way, and look
     Crash(chaos::CrashArguments),
+    /// libFuzzer over what reads other people's bytes: logs, headers
+    Fuzz(fuzz::Arguments),
     /// cargo-mutants over one crate, with what survives and why
     Mutants(mutants::Arguments),
     /// Licences and sources of all dependencies, against deny.toml
@@ -63,6 +66,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Tidy => tidy::run(),
         Command::Loom(arguments) => loom::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
+        Command::Fuzz(arguments) => fuzz::run(arguments),
         Command::Mutants(arguments) => mutants::run(arguments),
         Command::Chaos(arguments) => chaos::run(arguments),
         Command::Crash(arguments) => chaos::crash(arguments),
