@@ -11,7 +11,8 @@ use crate::artefact::{self, Artefact};
 use crate::fault::Fault;
 use crate::name::{Item, check_extension};
 
-/// One attempt of a step, handed to the stage's closure on its worker's thread.
+/// One attempt of a step, lent to the stage's closure on its worker's thread, which it does not
+/// leave: it is not `Sync`. Nothing here blocks but the making of files.
 #[derive(Debug)]
 pub struct Cx<'run> {
     about: About<'run>,

@@ -86,7 +86,10 @@
 //!   can be ended ([`Cx::deadline`] is for the client's own timeout).
 //!
 //! All types are as thread-safe as they look: [`Options`], [`Stop`] and [`Report`] are `Send` and
-//! `Sync`, [`Pipeline`] is `Send`; closures of stages run on several threads at once.
+//! `Sync`, nodes whatever they are of, [`Pipeline`] and [`Fault`] are `Send`; [`Cx`] and [`Many`]
+//! stay on their step's thread. Closures of stages run on several threads at once. What blocks says
+//! so; all lengths of time are [`Duration`](std::time::Duration)s, money is in US dollars, sizes are
+//! in bytes.
 
 #![forbid(unsafe_code)]
 

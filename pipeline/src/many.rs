@@ -45,7 +45,7 @@ impl fmt::Debug for HeldMany {
     }
 }
 
-/// All values of a fan-out, in the order of its items. `Copy`.
+/// All values of a fan-out, in the order of its items. `Copy`; it stays on its step's thread.
 ///
 /// Nothing is held in memory: each value is read from its record as the iterator comes to it, so a
 /// stage may go through a million of them. A record that cannot be read ends the iterator and fails

@@ -165,7 +165,9 @@ impl Halt {
     /// Why to halt, if it is time.
     pub(crate) fn due(self, failed: u64, ran: u64) -> Option<String> {
         match self.0 {
-            When::After(most) if failed >= most => Some(format!("{failed} steps failed")),
+            When::After(most) if failed >= most => {
+                Some(format!("{failed} {} failed", if failed == 1 { "step" } else { "steps" }))
+            }
             When::Percent(most) => {
                 let ended = failed + ran;
                 let share = 100.0 * failed as f64 / ended.max(1) as f64;

@@ -90,6 +90,7 @@ fn every_builder_and_option_in_one_run() {
     let root = tempfile::tempdir().unwrap();
     let limit = RateLimiter::new([("requests", Rate::per_second(1e6))]).unwrap();
     let mut p = Pipeline::new("names");
+    let _unused: Node<u8, Per<Root, Inner>> = p.items(Inner, [1_u8], |n| *n);
     let n: Node<u8, Per<Root, Tag>> = p.try_items(Tag, [Ok::<_, String>(1_u8)], |n| *n);
     let setting: Node<&str, Root> = p.value("setting", "s");
     let stage: Stage<'_, _, ()> = p.each("list", (n, setting));
@@ -110,6 +111,7 @@ fn every_builder_and_option_in_one_run() {
     let inner: Node<u8, Per<Per<Root, Tag>, Inner>> = p.expand(Inner, list, |n| *n);
     let sum = p.collect("sum", inner).run(|_, _, all: Many<'_, u8>| {
         assert!(!all.is_empty() && all.len() == 2 && all.keyed().count() == 2);
+        assert_eq!(all.iter().count(), 2, "`Many` is `Copy`");
         Ok(all.iter().map(u32::from).sum::<u32>())
     });
     let file = p.each("file", all(sum)).run(|_, cx, sums| {
@@ -133,6 +135,56 @@ fn every_builder_and_option_in_one_run() {
 }
 
 #[test]
+fn what_a_report_says_of_failures() {
+    let root = tempfile::tempdir().unwrap();
+    let mut p = Pipeline::new("names");
+    let n = p.items(Tag, [1_u8], |n| *n);
+    let bad = p.each("bad", n).run(|_, _, _| Err::<u8, _>(Fault::fatal("no")));
+    let options = Options::new(root.path(), RunId::new("r").unwrap()).halt(Halt::after(1));
+    let report = p.run(all(bad), &options).unwrap();
+    let StageReport { name, ran, reused, failed, blocked, .. } = &report.stages[0];
+    assert_eq!((&**name, *ran, *reused, *failed, *blocked), ("bad", 0, 0, 1, 0));
+    let Failure { stage, item, attempts, cause, .. } = &report.failures[0];
+    assert_eq!((&**stage, &**item, *attempts, &**cause), ("bad", "1", 1, "no"));
+    assert!(matches!(&report.end, End::Halted { reason } if reason == "1 step failed"));
+    assert_eq!(report.output, None);
+
+    let stop = Stop::new();
+    stop.stop();
+    assert!(stop.is_stopped());
+    let mut p = Pipeline::new("names");
+    let value = p.value("value", 1_u8);
+    let same = p.each("same", value).run(|_, _, n| Ok(*n));
+    let report = p.run(same, &options.stop(stop)).unwrap();
+    assert_eq!((report.end, report.output), (End::Stopped, None));
+}
+
+/// Every reason for which there is no report.
+#[test]
+fn errors_of_every_kind() {
+    let name = |error: &RunError| match error {
+        RunError::InUse { run: _, pid: _, host: _ } => "in use",
+        RunError::NoSuchRun { run: _, root: _, known: _ } => "no such run",
+        RunError::Workspace { doing: _, path: _, source: _ } => "workspace",
+        RunError::Checkpoint { run: _, source: _ } => "checkpoint",
+        RunError::Record { run: _, node: _, source: _ } => "record",
+        RunError::Source { fan_out: _, position: _, cause: _ } => "source",
+        RunError::DuplicateKey { fan_out: _, key: _, first: _, second: _ } => "duplicate key",
+        RunError::OtherPipeline { run: _, found: _, wanted: _ } => "other pipeline",
+        RunError::UnknownStage { name: _, known: _ } => "unknown stage",
+        RunError::Workers { stage: _, source: _ } => "workers",
+        RunError::Output { cause: _ } => "output",
+        _ => "another",
+    };
+    let root = tempfile::tempdir().unwrap();
+    let mut p = Pipeline::new("names");
+    let value = p.value("value", 1_u8);
+    let same = p.each("same", value).run(|_, _, n| Ok(*n));
+    let options = Options::new(root.path(), RunId::new("r").unwrap()).only("none");
+    assert_eq!(name(&p.run(same, &options).unwrap_err()), "unknown stage");
+}
+
+#[test]
 fn faults_of_every_kind() {
     let faults = [
         Fault::fatal("a"),
@@ -149,11 +201,24 @@ fn faults_of_every_kind() {
     assert!(matches!(Err::<(), _>("x").or_fatal(), Err(Fault::Fatal(_))));
     assert!(matches!(Err::<(), _>("x").or_transient(), Err(Fault::Transient(_))));
     assert!(matches!(&faults[2], Fault::RateLimited { after: Some(_) }));
+    assert!(matches!(&faults[4], Fault::Halt(_)));
 }
 
 #[cfg(feature = "cli")]
 #[test]
 fn the_command_line() {
+    use clap::{Args, FromArgMatches};
+    use pipeline::cli::Command;
+
     let _: fn(Pipeline, Node<u8, Root>) -> ExitCode = Pipeline::main;
-    let _: fn(Pipeline, Node<u8, Root>, pipeline::cli::Command) -> ExitCode = Pipeline::command;
+    let _: fn(Pipeline, Node<u8, Root>, Command) -> ExitCode = Pipeline::command;
+    let _ = |p: Pipeline, target: Node<u8, Root>, command: Command| -> ExitCode {
+        let finish = |_: &Report<u8>| -> Result<(), Box<dyn std::error::Error>> { Ok(()) };
+        p.command_then(target, command, finish)
+    };
+    let parser = Command::augment_args(clap::Command::new("names"));
+    let found = parser.get_matches_from(["names", "--root", "elsewhere", "status"]);
+    let command = Command::from_arg_matches(&found).unwrap();
+    let command = command.default_run(RunId::new("r").unwrap());
+    assert_eq!((command.root(), command.is_run()), (Path::new("elsewhere"), false));
 }

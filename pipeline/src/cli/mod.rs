@@ -185,7 +185,7 @@ impl Args for Command {
 
 impl Pipeline {
     /// The whole program: parses the process's arguments, does what they say, prints what there is
-    /// to say, and gives the exit code.
+    /// to say, and gives the exit code. Blocks until that is done.
     ///
     /// Ends the process for `--help` and for arguments that cannot be parsed (exit code 2), as clap
     /// does.
@@ -197,7 +197,7 @@ impl Pipeline {
         self.command(target, command)
     }
 
-    /// Does what an already parsed command says.
+    /// Does what an already parsed command says, and blocks until that is done.
     ///
     /// Installs handlers for SIGINT, SIGTERM and SIGHUP when it runs the pipeline: the first signal
     /// stops the run in order, the second ends the process at once.
