@@ -300,6 +300,83 @@ mod tests {
     }
 
     #[test]
+    fn whoever_takes_calls_the_next_worker_and_producers_at_half_the_capacity() {
+        let mut state: State<u64, ()> = State::new(LIMITS);
+        state.push_all(&mut vec![0, 1, 2, 3]);
+        state.push_free(4);
+        state.sleep(None);
+        state.block();
+        let mut take = |least| {
+            let (mut batch, mut wakes) = (VecDeque::new(), Wakes::default());
+            let offer = state.offer(&mut batch, BatchSize { least, most: 3 }, &mut wakes);
+            assert!(matches!(offer, Offer::Taken));
+            state.wake_in_flight = false;
+            (batch.len(), state.charged, wakes.workers, wakes.producers)
+        };
+        assert_eq!(take(1), (3, 1, Call::One, true), "its share: one of one, three at most");
+        assert_eq!(take(1), (2, 0, Call::Nobody, false), "the last one took up no capacity");
+
+        let mut state: State<u64, ()> = State::new(LIMITS);
+        state.push_all(&mut vec![0, 1, 2, 3]);
+        state.block();
+        let mut producers = || {
+            let (mut batch, mut wakes) = (VecDeque::new(), Wakes::default());
+            state.offer(&mut batch, BatchSize::ONE, &mut wakes);
+            wakes.producers
+        };
+        assert_eq!([producers(), producers(), producers()], [false, true, false]);
+    }
+
+    #[test]
+    fn what_is_due_is_given_out() {
+        let mut state: State<u64, ()> = State::new(LIMITS);
+        let now = Instant::now();
+        state.delayed.push(Entry::free(Ticket(1), 1), now);
+        state.delayed.push(Entry::free(Ticket(0), 0), now + Duration::from_secs(3600));
+        let (mut batch, mut wakes) = (VecDeque::new(), Wakes::default());
+        let offer = state.offer(&mut batch, BatchSize::ONE, &mut wakes);
+        assert!(matches!(offer, Offer::Taken) && batch.len() == 1 && batch[0].task == 1);
+        assert_eq!(state.delayed.len(), 1);
+    }
+
+    #[test]
+    fn what_a_worker_hands_in_is_counted_and_told() {
+        let mut state: State<u64, u64> = State::new(Limits { keep: true, ..LIMITS });
+        state.push_all(&mut vec![0, 1, 2, 3]);
+        state.waiting.clear();
+        (state.reader_waits, state.joiner_waits) = (true, true);
+        let mut finished = Finished::new();
+        (finished.ended, finished.panicked) = (2, 1);
+        let mut settle = |finished: &mut Finished<u64, u64>| {
+            let mut wakes = Wakes::default();
+            state.settle(finished, &mut wakes);
+            let (figures, waiting) = (state.stats(), state.waiting.len());
+            (wakes.waiters, figures.done, figures.panicked, state.delayed.len(), waiting)
+        };
+        assert_eq!(settle(&mut finished), (false, 1, 1, 0, 0), "no outcome, and not the last");
+        assert_eq!((finished.ended, finished.panicked), (0, 0), "told once");
+        let (worker, elapsed) = (crate::WorkerId(0), Duration::ZERO);
+        let done = Outcome::Done { ticket: Ticket(0), worker, elapsed, value: 0 };
+        finished.outcomes.push(done);
+        let later = Some(Instant::now() + Duration::from_secs(3600));
+        finished.again.push((Entry::free(Ticket(2), 2), later));
+        finished.again.push((Entry::free(Ticket(3), 3), None));
+        assert_eq!(settle(&mut finished), (true, 1, 1, 1, 1), "the reader waits no more");
+        assert_eq!(settle(&mut finished), (false, 1, 1, 1, 1), "nothing new");
+
+        // Once cancelled, what would come back is handed back, and is the last to end.
+        state.cancel(&mut Wakes::default());
+        state.joiner_waits = true;
+        state.accepted += 1;
+        state.unfinished += 1;
+        finished.again.push((Entry::free(Ticket(4), 4), later));
+        let mut wakes = Wakes::default();
+        state.settle(&mut finished, &mut wakes);
+        assert_eq!((state.stats().cancelled, state.unfinished), (3, 0));
+        assert!(wakes.waiters && state.delayed.is_empty());
+    }
+
+    #[test]
     fn what_was_not_started_is_first_in_line_again_in_its_order() {
         let mut state: State<u64, ()> = State::new(LIMITS);
         for task in 0..4 {

@@ -145,4 +145,33 @@ mod tests {
         state.push(0);
         assert!(!state.has_room(true));
     }
+
+    #[test]
+    fn each_phase_refuses_in_its_own_words() {
+        let mut state = state(1);
+        assert_eq!(state.refusal(), None);
+        state.death = Some((crate::WorkerId(0), String::new()));
+        state.workers = 1;
+        assert_eq!(state.refusal(), None, "another one lives");
+        state.workers = 0;
+        assert_eq!(state.refusal(), Some(Refusal::Dead));
+        state.phase = Phase::Draining;
+        assert_eq!(state.refusal(), Some(Refusal::Closed));
+        state.phase = Phase::Cancelled;
+        assert_eq!(state.refusal(), Some(Refusal::Cancelled));
+    }
+
+    #[test]
+    fn as_many_are_taken_in_as_there_is_room_for() {
+        let mut state = state(4);
+        state.push(0);
+        let mut tasks = vec![1, 2, 3, 4, 5];
+        state.push_all(&mut tasks);
+        assert_eq!((state.charged, state.accepted, tasks), (4, 4, vec![4, 5]));
+        let tickets: Vec<_> = state.waiting.iter().map(|entry| entry.ticket().0).collect();
+        assert_eq!(tickets, [0, 1, 2, 3]);
+        state.block();
+        state.unblock();
+        assert_eq!(state.blocked, 0);
+    }
 }

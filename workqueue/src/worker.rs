@@ -187,3 +187,18 @@ fn due(delay: Duration) -> Option<Instant> {
     let now = sync::now();
     now.checked_add(delay).or_else(|| now.checked_add(CENTURY))
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delay_that_no_clock_can_tell_is_a_century() {
+        assert_eq!(due(Duration::ZERO), None);
+        let years = |moment: Instant| (moment - Instant::now()).as_secs_f64() / (365.0 * 86_400.0);
+        let far = due(Duration::MAX).map(years);
+        assert!(far.is_some_and(|far| (99.9..=100.0).contains(&far)), "{far:?}");
+        let near = due(Duration::from_secs(86_400)).map(years);
+        assert!(near.is_some_and(|near| near * 365.0 <= 1.0 && near * 365.0 > 0.9), "{near:?}");
+    }
+}
