@@ -2,9 +2,9 @@
 //!
 //! A level is counted in parts of a permit, as many parts as the limit's period has nanoseconds. A
 //! nanosecond then earns a whole number of parts (the limit's amount), so nothing is ever rounded
-//! and no remainder is lost. Bounds: a burst is below 2⁶⁴ permits and a period below 2⁵⁵ ns, so a
-//! full level is below 2¹¹⁹ parts; what is earned at once saturates at 2¹²⁷, and a debt is cut off
-//! at 2¹²⁶, so `i128` never overflows and a saturated credit always means "full".
+//! and no remainder is lost. Bounds: a burst is below 2⁶⁴ permits, a period below 2⁵⁵ ns, and an
+//! amount not above its period, so any number of permits is below 2¹¹⁹ parts, as is what 2⁶⁴ ns
+//! earn; a debt is cut off at 2¹²⁶, so `i128` never overflows.
 
 use crate::{Cost, moment::Moment, sync::mutant};
 use std::time::Duration;
@@ -47,43 +47,37 @@ impl Limit {
         i128::from(permits) * i128::from(self.period_ns)
     }
 
-    /// A level after `nanos` of earning, at most a full burst.
     #[inline]
-    fn risen(&self, level: i128, nanos: u128) -> i128 {
-        let full = self.parts(self.burst);
-        let level = match u64::try_from(nanos) {
-            // Below 2¹¹⁹ + 2⁶⁴ · 2⁵⁵.
-            Ok(nanos) => level + i128::from(nanos) * i128::from(self.amount),
-            Err(_) => level.saturating_add(self.earned_in_ages(nanos)),
-        };
-        level.min(full)
+    fn full(&self) -> i128 {
+        self.parts(self.burst)
     }
 
-    /// What more than 584 years earn, saturating.
-    #[cold]
-    fn earned_in_ages(&self, nanos: u128) -> i128 {
-        if mutant("ages-overflow") {
-            return i128::MIN;
-        }
-        let parts = nanos.checked_mul(u128::from(self.amount));
-        parts.and_then(|parts| i128::try_from(parts).ok()).unwrap_or(i128::MAX)
+    /// What is earned from the clock's zero to `at`: below 2⁶⁴ · 2⁵⁵.
+    #[inline]
+    fn earned(&self, at: Moment) -> i128 {
+        i128::from(at.nanos()) * i128::from(self.amount)
     }
 }
 
 /// One limit with what it holds.
+///
+/// Its level is not stored but the number from which it follows at any instant, which only a charge
+/// moves: time passes without a write.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bucket {
     limit: Limit,
-    /// Parts of a permit; at most a full burst, below zero after an overcharge.
-    level: i128,
-    /// Nothing is earned or granted before this.
+    /// What was earned when the level was zero: at `t` the level is `earned(t)` less this, at most a
+    /// full burst. Below zero after an overcharge.
+    spent: i128,
+    /// Nothing is earned or granted before this: until then the level is that of this instant.
     paused_until: Moment,
 }
 
 impl Bucket {
-    pub(crate) fn new(limit: Limit, full: bool) -> Self {
-        let level = if full { limit.parts(limit.burst) } else { 0 };
-        Self { limit, level, paused_until: Moment::ZERO }
+    pub(crate) fn new(at: Moment, limit: Limit, full: bool) -> Self {
+        let mut bucket = Self { limit, spent: 0, paused_until: Moment::ZERO };
+        bucket.set_level(at, if full { limit.full() } else { 0 });
+        bucket
     }
 
     pub(crate) const fn limit(&self) -> Limit {
@@ -94,62 +88,78 @@ impl Bucket {
         self.paused_until
     }
 
-    /// Whole permits that are there; debts round away from zero.
-    pub(crate) fn available(&self) -> i64 {
-        let whole = self.level.div_euclid(i128::from(self.limit.period_ns));
-        i64::try_from(whole).unwrap_or(if whole < 0 { i64::MIN } else { i64::MAX })
+    /// Parts that are there; below zero after an overcharge.
+    fn level(&self, at: Moment) -> i128 {
+        (self.limit.earned(at.max(self.paused_until)) - self.spent).min(self.limit.full())
     }
 
-    #[inline]
-    fn credit(&mut self, from: Moment, to: Moment) {
-        let nanos = to.nanos_since(from.max(self.paused_until));
-        if nanos != 0 {
-            self.level = self.limit.risen(self.level, nanos);
-        }
+    fn set_level(&mut self, at: Moment, level: i128) {
+        self.spent = self.limit.earned(at.max(self.paused_until)) - level;
+    }
+
+    /// Whole permits that are there; debts round away from zero.
+    pub(crate) fn available(&self, at: Moment) -> i64 {
+        let whole = self.level(at).div_euclid(i128::from(self.limit.period_ns));
+        i64::try_from(whole).unwrap_or(if whole < 0 { i64::MIN } else { i64::MAX })
     }
 
     /// The first instant from `now` on at which the level covers `cost`.
     ///
     /// A cost of nothing waits for the end of a pause, but not for a debt to be worked off.
-    #[inline]
     fn ready(&self, now: Moment, cost: u64) -> Moment {
         let start = now.max(self.paused_until);
-        let missing = self.limit.parts(cost).saturating_sub(self.level);
+        let missing = self.limit.parts(cost) - self.level(now);
         if cost == 0 || missing <= 0 {
             return start;
         }
         start.after(missing.unsigned_abs().div_ceil(u128::from(self.limit.amount)))
     }
 
-    /// Charges a cost that may not be covered.
-    fn charge(&mut self, cost: u64) {
-        self.level = self.level.saturating_sub(self.limit.parts(cost)).max(DEEPEST);
+    /// What would be spent after a charge of `cost` at `now`, if that covers it. Not for a pause.
+    #[inline]
+    fn spent_after(&self, now: Moment, cost: u64) -> Option<i128> {
+        let earned = self.limit.earned(now);
+        // What was earned beyond a full burst is gone.
+        let spent = self.spent.max(earned - self.limit.full()) + self.limit.parts(cost);
+        (cost == 0 || spent <= earned).then_some(spent)
     }
 
-    fn give_back(&mut self, amount: u64) {
-        let full = self.limit.parts(self.limit.burst);
-        self.level = self.level.saturating_add(self.limit.parts(amount)).min(full);
+    /// Charges a cost, covered or not.
+    fn charge(&mut self, at: Moment, cost: u64) {
+        let level = self.level(at) - self.limit.parts(cost);
+        self.set_level(at, level.max(DEEPEST));
     }
 
-    fn lower_to(&mut self, permits: i128) {
-        let parts = permits.saturating_mul(i128::from(self.limit.period_ns)).max(DEEPEST);
-        self.level = self.level.min(parts);
+    fn give_back(&mut self, at: Moment, amount: u64) {
+        self.set_level(at, (self.level(at) + self.limit.parts(amount)).min(self.limit.full()));
     }
 
-    fn pause(&mut self, until: Moment) {
-        if !mutant("credit-kept-over-pause") {
-            self.level = self.level.min(0);
-        }
+    fn lower_to(&mut self, at: Moment, permits: i128) {
+        let parts = permits * i128::from(self.limit.period_ns);
+        self.set_level(at, self.level(at).min(parts));
+    }
+
+    fn pause(&mut self, at: Moment, until: Moment) {
+        let level = self.level(at);
         self.paused_until = self.paused_until.max(until);
+        let kept = if mutant("credit-kept-over-pause") { level } else { level.min(0) };
+        self.set_level(at, kept);
+    }
+
+    fn resume(&mut self, at: Moment) {
+        let level = self.level(at);
+        self.paused_until = self.paused_until.min(at);
+        self.set_level(at, level);
     }
 
     /// Another rate from here on; the level keeps its worth, rounded down by less than a part.
-    fn set(&mut self, limit: Limit) {
+    fn set_limit(&mut self, at: Moment, limit: Limit) {
         let (old, new) = (i128::from(self.limit.period_ns), i128::from(limit.period_ns));
-        let (whole, rest) = (self.level.div_euclid(old), self.level.rem_euclid(old));
+        let level = self.level(at);
+        let (whole, rest) = (level.div_euclid(old), level.rem_euclid(old));
         let level = whole.saturating_mul(new).saturating_add((rest * new).div_euclid(old));
-        self.level = level.clamp(DEEPEST, limit.parts(limit.burst));
         self.limit = limit;
+        self.set_level(at, level.clamp(DEEPEST, limit.full()));
     }
 }
 
@@ -174,33 +184,42 @@ impl<const N: usize> Levels<N> {
         &self.buckets
     }
 
-    /// Moves to `now` and credits the time since. A clock that went backwards credits nothing.
-    #[inline]
+    /// Moves to `now`, unless the clock went backwards.
     pub(crate) fn advance(&mut self, now: Moment) {
-        if now > self.at {
-            for bucket in &mut self.buckets {
-                bucket.credit(self.at, now);
-            }
-            if !mutant("sleep-credited-twice") {
-                self.at = now;
-            }
+        self.at = self.at.max(now);
+    }
+
+    /// Moves to `now` and charges the cost, if it is covered then. Otherwise changes nothing.
+    /// To be called only while no limit is paused.
+    #[inline]
+    pub(crate) fn take_at(&mut self, now: Moment, cost: Cost<N>) -> Option<Moment> {
+        debug_assert!(!self.are_paused() || cfg!(loom), "shut by whoever paused");
+        let now = now.max(self.at);
+        let mut spent = [0; N];
+        for ((spent, bucket), cost) in spent.iter_mut().zip(&self.buckets).zip(cost.amounts()) {
+            *spent = bucket.spent_after(now, cost)?;
         }
+        for (bucket, spent) in self.buckets.iter_mut().zip(spent) {
+            bucket.spent = spent;
+        }
+        self.at = now;
+        Some(now)
+    }
+
+    /// Is any limit paused?
+    pub(crate) fn are_paused(&self) -> bool {
+        self.buckets.iter().any(|bucket| bucket.paused_until > self.at)
     }
 
     /// Is every limit full, and none paused?
     pub(crate) fn are_full(&self) -> bool {
-        self.buckets.iter().all(|bucket| {
-            bucket.paused_until <= self.at && bucket.level == bucket.limit.parts(bucket.limit.burst)
-        })
+        !self.are_paused()
+            && self.buckets.iter().all(|bucket| bucket.level(self.at) == bucket.limit.full())
     }
 
     /// Do all levels cover the cost now?
-    #[inline]
     pub(crate) fn covers(&self, cost: Cost<N>) -> bool {
-        self.buckets.iter().zip(cost.amounts()).all(|(bucket, cost)| {
-            bucket.paused_until <= self.at
-                && (cost == 0 || bucket.limit.parts(cost) <= bucket.level)
-        })
+        self.ready(cost).0 == self.at
     }
 
     /// The first instant at which all levels cover the cost, and the limit that takes longest.
@@ -223,11 +242,9 @@ impl<const N: usize> Levels<N> {
     }
 
     /// Charges a cost that is covered.
-    #[inline]
     pub(crate) fn take(&mut self, cost: Cost<N>) {
         for (bucket, amount) in self.buckets.iter_mut().zip(cost.amounts()) {
-            // Saturates only in forecasts of lines that end after the end of time.
-            bucket.level = bucket.level.saturating_sub(bucket.limit.parts(amount));
+            bucket.charge(self.at, amount);
         }
     }
 
@@ -236,28 +253,28 @@ impl<const N: usize> Levels<N> {
         let amounts = charged.amounts().into_iter().zip(actual.amounts());
         for (bucket, (charged, actual)) in self.buckets.iter_mut().zip(amounts) {
             if actual > charged {
-                bucket.charge(actual - charged);
+                bucket.charge(self.at, actual - charged);
             } else if !mutant("refund-lost") {
-                bucket.give_back(charged - actual);
+                bucket.give_back(self.at, charged - actual);
             }
         }
     }
 
     pub(crate) fn pause(&mut self, limit: usize, length: Duration) {
-        self.buckets[limit].pause(self.at.after_duration(length));
+        self.buckets[limit].pause(self.at, self.at.after_duration(length));
     }
 
     pub(crate) fn resume(&mut self) {
         for bucket in &mut self.buckets {
-            bucket.paused_until = bucket.paused_until.min(self.at);
+            bucket.resume(self.at);
         }
     }
 
     pub(crate) fn observe(&mut self, limit: usize, remaining: u64, in_flight: u64) {
-        self.buckets[limit].lower_to(i128::from(remaining) - i128::from(in_flight));
+        self.buckets[limit].lower_to(self.at, i128::from(remaining) - i128::from(in_flight));
     }
 
     pub(crate) fn set_rate(&mut self, index: usize, limit: Limit) {
-        self.buckets[index].set(limit);
+        self.buckets[index].set_limit(self.at, limit);
     }
 }

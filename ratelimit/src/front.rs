@@ -1,15 +1,16 @@
-//! What a caller looks at first: the levels, and whether anybody waits.
+//! What a caller looks at first: the levels, and whether they are for the taking.
 
-use crate::{Cost, bucket::Levels, stats::Tally};
+use crate::{Cost, bucket::Levels, stats::Tally, sync::mutant};
 
 /// Under the limiter's spin lock. The fast path touches nothing else.
 ///
-/// While `waiting` is set, only a holder of the line lock changes any of this.
+/// While `shut` is set, only a holder of the line lock changes any of this.
 #[derive(Debug)]
 pub(crate) struct Front<const N: usize> {
     pub(crate) levels: Levels<N>,
-    /// The line is not empty: a newcomer has to join it.
-    pub(crate) waiting: bool,
+    /// A newcomer has to go by the line: somebody waits there, a limit is paused, or as many permits
+    /// are held as may be. One flag for all three, so that the fast path looks at one.
+    pub(crate) shut: bool,
     /// Permits that are held; counted only where they are bounded.
     held: usize,
     /// The bound on permits in flight; `usize::MAX`: none.
@@ -21,11 +22,10 @@ pub(crate) struct Front<const N: usize> {
 
 impl<const N: usize> Front<N> {
     pub(crate) fn new(levels: Levels<N>, held_max: usize) -> Self {
-        Self { levels, waiting: false, held: 0, held_max, rate_changed: false, tally: Tally::new() }
+        Self { levels, shut: false, held: 0, held_max, rate_changed: false, tally: Tally::new() }
     }
 
     /// May one more permit be held?
-    #[inline]
     pub(crate) fn has_place(&self) -> bool {
         self.held < self.held_max
     }
@@ -42,12 +42,19 @@ impl<const N: usize> Front<N> {
         self.tally.granted(cost);
         if self.held_max != usize::MAX {
             self.held += 1;
+            self.shut |= !self.has_place() && !mutant("bound-unseen");
         }
+    }
+
+    /// Shuts or opens the fast path, after a change. `waiting`: is anybody in line?
+    pub(crate) fn shut_if(&mut self, waiting: bool) {
+        let paused = self.levels.are_paused() && !mutant("pause-unseen");
+        self.shut = waiting || paused || !self.has_place();
     }
 
     /// A permit is held no longer.
     pub(crate) fn release(&mut self) {
-        if self.held_max != usize::MAX && !crate::sync::mutant("place-kept") {
+        if self.held_max != usize::MAX && !mutant("place-kept") {
             debug_assert!(self.held > 0, "a permit was given back twice");
             self.held = self.held.saturating_sub(1);
         }

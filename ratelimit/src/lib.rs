@@ -43,15 +43,16 @@
 //!
 //! | | what holds | code | check | mutant |
 //! |---|---|---|---|---|
-//! | R1 | in every window of `t` each limit grants, less refunds, at most `burst + rate · t`; from the start of an empty one at most `rate · t`; by the stamps of [`Permit::granted_at`], exactly | `bucket.rs`: `risen` | `schedules`, `demand`; `three_callers` | `sleep-credited-twice` |
+//! | R1 | in every window of `t` each limit grants, less refunds, at most `burst + rate · t`; from the start of an empty one at most `rate · t`; by the stamps of [`Permit::granted_at`], exactly | `bucket.rs`: `spent_after`, `level` | `schedules`, `demand`; `three_callers` | `sleep-credited-twice` |
 //! | R2 | under steady demand one limit grants at least 99 % of its rate; the head never waits while all levels suffice | `line.rs`: `catch_up`, `plan` | `demand`, `schedules`; `two_late_callers`, `set_rate_against_a_wait` | `late-wake-up-loses-credit`, `earlier-turn-not-told` |
-//! | R3 | grants come in the order in which callers joined the line, and nobody passes it | `line.rs`; `core.rs`: `take_now` | `schedules`, `contract`; `a_newcomer_against_the_line` | `line-jumped` |
-//! | R4 | all limits are charged or none | `core.rs`: `take_now` | `schedules`; `two_limits` | `levels-one-at-a-time` |
-//! | R5 | who leaves the line changes nothing for those ahead and makes nobody behind later | `line.rs`: `leave` | `schedules`; `refund_against_acquire`, `a_dropped_permit_against_a_wait` | `refund-lost`, `place-kept` |
-//! | R6 | no grant during a pause; after it callers come at the rate, not in a herd | `bucket.rs`: `pause` | `schedules`; `two_callers_and_a_pause` | `credit-kept-over-pause` |
-//! | R7 | no rate, cost or time overflows or panics | `bucket.rs`: `earned_in_ages` | `extremes`; `a_wait_of_ages` | `ages-overflow` |
+//! | R3 | grants come in the order in which callers joined the line, and nobody passes it | `line.rs`; `front.rs`: `shut_if` | `schedules`, `contract`; `a_newcomer_against_the_line`, `a_newcomer_while_another_joins` | `line-jumped` |
+//! | R4 | all limits are charged or none | `bucket.rs`: `take_at` | `schedules`; `two_limits` | `levels-one-at-a-time` |
+//! | R5 | who leaves the line changes nothing for those ahead and makes nobody behind later | `line.rs`: `leave` | `schedules`; `refund_against_acquire`, `a_dropped_reservation_against_a_wait` | `refund-lost` |
+//! | R6 | no grant during a pause; after it callers come at the rate, not in a herd | `bucket.rs`: `pause`; `front.rs`: `shut_if` | `schedules`, `contract`; `two_callers_and_a_pause`, `refund_during_a_pause` | `credit-kept-over-pause`, `pause-unseen` |
+//! | R7 | no rate, cost or time overflows or panics | `moment.rs`; `bucket.rs`: the bounds above its `use` | `extremes`; `a_pause_for_ages` | `ages-overflow` |
 //! | R8 | waiters use no CPU: they sleep on a condition variable, outside every lock | `core.rs`: `sleep` | `demand`; `a_look_during_a_wait` | `sleep-under-lock` |
 //! | R9 | a cancel wakes every waiter | `cancel.rs`: `cancel` | `contract`; `cancel_against_a_wait` | `waiters-not-woken` |
+//! | in flight | never more permits are held than [`Builder::in_flight`] allows, and a dropped one lets the next through | `front.rs`: `count`, `release` | `schedules`, `contract`; `two_callers_and_one_place`, `a_dropped_permit_against_a_wait` | `bound-unseen`, `place-kept` |
 //!
 //! Not promised: fairness among callers that have not joined the line yet, a bound on how late the
 //! operating system wakes a thread, and anything across processes.

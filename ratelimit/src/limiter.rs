@@ -115,7 +115,8 @@ impl<const N: usize> RateLimiter<N> {
     ///
     /// # Errors
     /// [`NotYet`] says when to come again and which limit takes longest.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "its fast path is, see `Core::take_now`")]
     pub fn try_acquire(&self, cost: impl Into<Cost<N>>) -> Result<Permit<'_, N>, NotYet> {
         let cost = cost.into();
         if let Some(at) = self.core.take_now(cost) {
@@ -158,7 +159,9 @@ impl<const N: usize> RateLimiter<N> {
         self.core.change(|front| (0..N).for_each(|limit| front.levels.pause(limit, length)));
     }
 
-    /// Pauses one limit alone, by its index. Whoever is next in line waits for it, and those behind.
+    /// Pauses one limit alone, by its index; the others go on earning. Nobody is granted anything
+    /// before its end, not even a call that costs nothing of this limit: all wait in one line, and a
+    /// call that passed it would pass those who need it.
     ///
     /// # Panics
     /// If there is no such limit.

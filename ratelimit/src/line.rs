@@ -55,7 +55,7 @@ pub(crate) struct Entry<const N: usize> {
 
 /// Everybody who waits, and what became of those who have not asked yet.
 ///
-/// Guarded by the limiter's line lock. While the line is not empty, `Front::waiting` is set and
+/// Guarded by the limiter's line lock. While the line is not empty, `Front::shut` is set and
 /// nobody without this lock changes the levels.
 #[derive(Debug)]
 pub(crate) struct Line<const N: usize> {
@@ -104,8 +104,12 @@ impl<const N: usize> Line<N> {
             });
             debug_assert!(front.levels.covers(head.cost), "granted before its time");
             let grant = Grant { cost: head.cost, at: front.levels.at(), joined: head.joined };
-            front.take(head.cost);
-            front.tally.waited(head.slowest, grant.at.nanos_since(grant.joined));
+            if mutant("sleep-credited-twice") {
+                front.count(head.cost);
+            } else {
+                front.take(head.cost);
+            }
+            front.tally.waited(head.slowest, grant.at.since(grant.joined));
             self.end(head, Outcome::Granted(grant), now);
         }
         front.levels.advance(now);

@@ -46,7 +46,7 @@ pub(crate) struct Tally<const N: usize> {
     refused_in_flight: u64,
     granted: [u64; N],
     refused: [u64; N],
-    waited_ns: [u128; N],
+    waited: [Duration; N],
 }
 
 impl<const N: usize> Tally<N> {
@@ -56,7 +56,7 @@ impl<const N: usize> Tally<N> {
             refused_in_flight: 0,
             granted: [0; N],
             refused: [0; N],
-            waited_ns: [0; N],
+            waited: [Duration::ZERO; N],
         }
     }
 
@@ -75,8 +75,8 @@ impl<const N: usize> Tally<N> {
         }
     }
 
-    pub(crate) fn waited(&mut self, limit: usize, nanos: u128) {
-        self.waited_ns[limit] = self.waited_ns[limit].saturating_add(nanos);
+    pub(crate) fn waited(&mut self, limit: usize, time: Duration) {
+        self.waited[limit] = self.waited[limit].saturating_add(time);
     }
 }
 
@@ -89,23 +89,22 @@ impl Stats {
         let (tally, now) = (&front.tally, front.levels.at());
         let limits = front.levels.buckets().iter().enumerate().map(|(index, bucket)| LimitStats {
             name: names[index].clone(),
-            available: bucket.available(),
+            available: bucket.available(now),
             granted: tally.granted[index],
             refused: tally.refused[index],
             paused_for: bucket.paused_until().since(now),
-            total_wait: nanos(tally.waited_ns[index]),
+            total_wait: tally.waited[index],
         });
         Self {
             waiting,
             granted: tally.permits,
             refused: tally.refused.iter().sum::<u64>() + tally.refused_in_flight,
             in_flight: front.held(),
-            total_wait: nanos(tally.waited_ns.iter().fold(0, |sum, ns| sum.saturating_add(*ns))),
+            total_wait: tally
+                .waited
+                .iter()
+                .fold(Duration::ZERO, |sum, one| sum.saturating_add(*one)),
             limits: limits.collect(),
         }
     }
-}
-
-fn nanos(nanos: u128) -> Duration {
-    crate::moment::Moment::ZERO.after(nanos).reading()
 }

@@ -51,9 +51,9 @@ pub(crate) fn wait_timeout<'a, T>(
 }
 
 #[cfg(loom)]
-pub(crate) use self::modelled::Spin;
+pub(crate) use self::modelled::{Spin, SpinGuard};
 #[cfg(not(loom))]
-pub(crate) use self::real::Spin;
+pub(crate) use self::real::{Spin, SpinGuard};
 
 #[cfg(not(loom))]
 mod real {
@@ -61,13 +61,15 @@ mod real {
     ///
     /// Why not a std mutex: it parks, and with several threads a permit then costs more, 47 to 49 ns
     /// of CPU where this takes 41 to 42 with 1 to 8 threads on two cores. Why not a compare-and-swap
-    /// for one limit: with the operating system's clock, the usual one, governor's takes no less (43
-    /// ns); with the time stamp counter it wins 3 ns (15 against 18). That is not worth a second
-    /// algorithm beside that for several limits. Figures: CPU time of `xtask/peers`, a busy machine.
+    /// for one limit: it is not faster. Nearly all of a permit's cost is reading the clock, and one
+    /// uncontended lock hides behind that as well as one compare-and-swap does; with more threads
+    /// those who fail to swap begin anew. `xtask/peers` has governor, which swaps, beside this.
     ///
     /// Its waiters yield: on few cores a holder that was preempted then costs a yield, where
     /// spinning would cost the rest of a time slice.
     pub(crate) struct Spin<T>(spin::mutex::SpinMutex<T, spin::relax::Yield>);
+
+    pub(crate) type SpinGuard<'a, T> = spin::mutex::SpinMutexGuard<'a, T, spin::relax::Yield>;
 
     impl<T> Spin<T> {
         pub(crate) const fn new(value: T) -> Self {
@@ -75,8 +77,13 @@ mod real {
         }
 
         #[inline]
-        pub(crate) fn lock(&self) -> spin::mutex::SpinMutexGuard<'_, T, spin::relax::Yield> {
+        pub(crate) fn lock(&self) -> SpinGuard<'_, T> {
             self.0.lock()
+        }
+
+        #[inline]
+        pub(crate) fn try_lock(&self) -> Option<SpinGuard<'_, T>> {
+            self.0.try_lock()
         }
     }
 }
@@ -86,13 +93,19 @@ mod modelled {
     /// The stand-in that loom can see.
     pub(crate) struct Spin<T>(loom::sync::Mutex<T>);
 
+    pub(crate) type SpinGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
+
     impl<T> Spin<T> {
         pub(crate) fn new(value: T) -> Self {
             Self(loom::sync::Mutex::new(value))
         }
 
-        pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+        pub(crate) fn lock(&self) -> SpinGuard<'_, T> {
             super::lock(&self.0)
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<SpinGuard<'_, T>> {
+            self.0.try_lock().ok()
         }
     }
 }

@@ -116,6 +116,24 @@ fn a_pause_stops_everybody_and_afterwards_callers_keep_their_spacing() {
 }
 
 #[test]
+fn a_limit_paused_alone_stops_even_those_who_cost_it_nothing() {
+    let (limiter, clock) = two_limits();
+    clock.advance(SECOND);
+    limiter.pause_limit(1, SECOND);
+    let refused = limiter.try_acquire([1, 0]).unwrap_err();
+    assert_eq!((refused.retry_after, refused.limit.as_str()), (SECOND, "tokens"));
+    let waiting = limiter.reserve([10, 0]).unwrap();
+    clock.advance(999 * MS);
+    assert!(!waiting.is_ready());
+    clock.advance(MS);
+    assert_eq!(waiting.wait().unwrap().granted_at(), 2 * SECOND);
+    // The other limit was full, and went on earning from its grant on.
+    clock.advance(SECOND);
+    assert_eq!(limiter.stats().limits[0].available, 10);
+    assert!(limiter.try_acquire([10, 0]).is_ok());
+}
+
+#[test]
 fn resuming_ends_a_pause_for_those_who_wait() {
     let (limiter, clock) = ten_a_second();
     limiter.pause_for(Duration::MAX);

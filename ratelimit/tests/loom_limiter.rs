@@ -126,19 +126,85 @@ fn a_newcomer_against_the_line() {
     });
 }
 
-/// R7: a caller that wakes after ages finds a full level, no more and no less.
+/// R3: who comes while another joins the line is granted before it or not at all.
+#[test]
+fn a_newcomer_while_another_joins() {
+    explore(None, || {
+        let (limiter, clock) = limiter(2, 1);
+        let other = limiter.clone();
+        let newcomer = thread::spawn(move || other.try_acquire_one().is_ok());
+        let first = limiter.reserve(2).unwrap();
+        let passed = newcomer.join().unwrap();
+        let due = if passed { 3 } else { 2 };
+        clock.set(Duration::from_secs(5));
+        assert_eq!(first.wait().unwrap().granted_at(), Duration::from_secs(due));
+    });
+}
+
+/// R6: what is given back during a pause is not granted before its end.
+///
+/// Kills: pause-unseen
+#[test]
+fn refund_during_a_pause() {
+    explore(None, || {
+        let (limiter, clock) = limiter(3, 3);
+        let permit = limiter.try_acquire(3).unwrap();
+        limiter.pause_for(SECOND);
+        let other = limiter.clone();
+        let newcomer = thread::spawn(move || other.try_acquire_one().is_ok());
+        permit.settle(0);
+        assert!(!newcomer.join().unwrap());
+        assert!(limiter.try_acquire_one().is_err());
+        clock.advance(SECOND);
+        assert!(limiter.try_acquire_one().is_ok());
+    });
+}
+
+/// As many permits are held as may be: of two who ask at once, one gets it.
+///
+/// Kills: bound-unseen
+#[test]
+fn two_callers_and_one_place() {
+    explore(None, || {
+        let build = RateLimiter::builder([("calls", Rate::per_second(2))]);
+        let build = build.start_full().in_flight(1).clock(ManualClock::new());
+        let limiter = build.build().unwrap();
+        let other = limiter.clone();
+        let asking = thread::spawn(move || other.try_acquire_one().map(std::mem::forget).is_ok());
+        let mine = limiter.try_acquire_one();
+        assert!(mine.is_ok() != asking.join().unwrap());
+        assert_eq!(limiter.stats().in_flight, 1);
+    });
+}
+
+/// A smaller burst is felt by the next caller, and what it cannot hold is gone.
+#[test]
+fn set_rate_against_a_newcomer() {
+    explore(None, || {
+        let (limiter, _clock) = limiter(3, 3);
+        let other = limiter.clone();
+        let newcomer = thread::spawn(move || other.try_acquire(2).is_ok());
+        limiter.set_rate(0, Rate::per_second(1).burst(1)).unwrap();
+        newcomer.join().unwrap();
+        assert!(limiter.try_acquire(2).unwrap_err().is_never());
+        assert_eq!(available(&limiter), 1);
+    });
+}
+
+/// R7: a pause for ages neither overflows nor ends.
 ///
 /// Kills: ages-overflow
 #[test]
-fn a_wait_of_ages() {
+fn a_pause_for_ages() {
     explore(None, || {
-        let (limiter, clock) = limiter(3, 0);
-        let waiter = caller(&limiter);
+        let (limiter, clock) = limiter(3, 3);
+        let other = limiter.clone();
+        let pauser = thread::spawn(move || other.pause_for(Duration::MAX));
+        limiter.pause_for(SECOND);
+        pauser.join().unwrap();
+        assert_eq!(limiter.stats().limits[0].paused_for, Duration::MAX);
         clock.advance(Duration::MAX);
-        let granted = waiter.join().unwrap();
-        assert!(granted == 1 || granted == Duration::MAX.as_secs());
-        let (left, early) = (available(&limiter), granted == 1);
-        assert_eq!(left, if early { 3 } else { 2 });
+        assert!(limiter.try_acquire_one().unwrap_err().is_never());
     });
 }
 
