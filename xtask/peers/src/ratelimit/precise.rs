@@ -6,102 +6,136 @@ use ours_ratelimit::{Rate, RateLimiter};
 use peers::{Bars, Settings};
 use std::num::NonZeroU32;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 const THREADS: u64 = 4;
 
+/// Rates, and how many milliseconds a slice takes: 200 permits at least.
+const SLICES: [(u64, u64); 4] = [(100, 2000), (1_000, 1000), (10_000, 500), (50_000, 500)];
+
+/// Waits at a rate, for a time, and tells how it went.
+type Entry = (&'static str, fn(u64, Duration) -> Figures);
+
 pub(crate) fn run(settings: &Settings, bars: &mut Bars) {
-    for rate in [100, 1_000, 10_000, 50_000] {
-        let asked = if settings.quick { rate / 5 } else { rate * 2 };
-        println!("\n### {rate} a second, {THREADS} threads that block, {asked} permits\n");
-        println!("| | granted ÷ asked | p50 late | p99 late | CPU |\n|---|--:|--:|--:|--:|");
-        let rounds = if settings.quick { 1 } else { 3 };
-        let entries: [(&str, fn(u64, u64) -> Figures); 5] = [
-            ("ours", ours),
-            ("slot and sleep", slot_and_sleep),
-            ("governor, sleep and retry", governor),
-            ("ratelimit (namesake), sleep and retry", namesake),
-            ("leaky-bucket, one runtime a thread", leaky),
-        ];
-        let mut all: Vec<Vec<Figures>> = entries.iter().map(|_| Vec::new()).collect();
-        for _ in 0..rounds {
-            for ((_, work), figures) in entries.iter().zip(&mut all) {
-                figures.push(work(rate, asked));
+    const ENTRIES: [Entry; 5] = [
+        ("ours", ours),
+        ("slot and sleep", slot_and_sleep),
+        ("governor, sleep and retry", governor),
+        ("ratelimit (namesake), sleep and retry", namesake),
+        ("leaky-bucket, one runtime a thread", leaky),
+    ];
+    let (rounds, shorter) = if settings.quick { (1, 5) } else { (7, 1) };
+    for (rate, millis) in SLICES {
+        let slice = Duration::from_millis(millis / shorter);
+        println!("\n### {rate} a second, {THREADS} threads that block, {rounds} × {slice:?}\n");
+        println!("| | granted ÷ asked | p50 late | p99 late | lowest to highest p99 | CPU |");
+        println!("|---|--:|--:|--:|--:|--:|");
+        let mut all: [Vec<Figures>; ENTRIES.len()] = std::array::from_fn(|_| Vec::new());
+        for round in 0..rounds {
+            for turn in 0..ENTRIES.len() {
+                let index = (round + turn) % ENTRIES.len();
+                all[index].push(ENTRIES[index].1(rate, slice));
             }
         }
-        let medians: Vec<Figures> = all.into_iter().map(median).collect();
-        for ((name, _), figures) in entries.iter().zip(&medians) {
-            let Figures { granted, p50_us, p99_us, cpu } = figures;
-            println!("| {name} | {granted:.3} | {p50_us:.0} µs | {p99_us:.0} µs | {cpu:.3} s |");
+        for ((name, _), rounds) in ENTRIES.iter().zip(&all) {
+            print(name, rounds, slice);
         }
-        judge(rate, &medians[0], &medians[1], bars);
+        judge(rate, &all[0], &all[1], bars);
     }
 }
 
-fn judge(rate: u64, ours: &Figures, least: &Figures, bars: &mut Bars) {
+fn print(name: &str, rounds: &[Figures], slice: Duration) {
+    let of = |figure: fn(&Figures) -> f64| median(rounds.iter().map(figure).collect());
+    let (granted, p50, p99) = (of(|f| f.granted), of(|f| f.p50_us), of(|f| f.p99_us));
+    let low = rounds.iter().map(|f| f.p99_us).fold(f64::INFINITY, f64::min);
+    let high = rounds.iter().map(|f| f.p99_us).fold(0.0, f64::max);
+    let cpu = 100.0 * of(|f| f.cpu) / slice.as_secs_f64();
+    println!(
+        "| {name} | {granted:.3} | {p50:.0} µs | {p99:.0} µs | {low:.0} to {high:.0} µs | {cpu:.1} % |"
+    );
+}
+
+fn judge(rate: u64, ours: &[Figures], least: &[Figures], bars: &mut Bars) {
+    let granted = median(ours.iter().map(|f| f.granted).collect());
     if rate <= 10_000 {
-        bars.at_least(&format!("granted ÷ asked at {rate} a second"), ours.granted, 0.99);
+        bars.at_least(&format!("granted ÷ asked at {rate} a second"), granted, 0.99);
     }
-    bars.at_most(&format!("granted ÷ asked at {rate} a second, never above"), ours.granted, 1.0);
+    let earliest = ours.iter().map(|f| f.earliest_us).fold(f64::INFINITY, f64::min);
+    bars.at_least(&format!("no permit before it is due at {rate} a second, µs"), earliest, 0.0);
     if rate <= 1_000 {
-        bars.at_most(&format!("p99 late at {rate} a second, µs"), ours.p99_us, 1000.0);
-        let ratio = ours.p99_us / least.p99_us;
-        bars.at_most(&format!("p99 late ÷ slot and sleep's at {rate} a second"), ratio, 1.1);
+        let p99 = median(ours.iter().map(|f| f.p99_us).collect());
+        bars.at_most(&format!("p99 late at {rate} a second, µs"), p99, 1000.0);
+        let ratios = ours.iter().zip(least).map(|(ours, least)| ours.p99_us / least.p99_us);
+        let ratio = median(ratios.collect());
+        bars.at_most(&format!("p99 late ÷ slot and sleep's at {rate} a second"), ratio, 1.0);
     }
 }
 
 struct Figures {
     granted: f64,
+    earliest_us: f64,
     p50_us: f64,
     p99_us: f64,
     cpu: f64,
 }
 
-fn median(mut rounds: Vec<Figures>) -> Figures {
-    rounds.sort_by(|a, b| a.p99_us.total_cmp(&b.p99_us));
-    let middle = rounds.len() / 2;
-    rounds.swap_remove(middle)
+fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_by(f64::total_cmp);
+    all[all.len() / 2]
 }
 
-/// Runs the threads; the k-th permit is due `k ÷ rate` after the start.
-fn measure(
+/// When permits are due.
+#[derive(Clone, Copy)]
+struct Plan {
+    start: Instant,
     rate: u64,
-    asked: u64,
+    slice: Duration,
+    /// The k-th is due `(k + first_due) ÷ rate` after the start.
     first_due: u64,
-    worker: impl Fn(&dyn Fn() -> bool) + Sync,
-) -> Figures {
-    let (start, cpu) = (Instant::now(), cpu_time());
-    let (left, times) = (AtomicU64::new(asked), Mutex::new(Vec::new()));
-    thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                let own = std::cell::RefCell::new(Vec::new());
-                let started = std::cell::Cell::new(false);
-                worker(&|| {
-                    if started.replace(true) {
-                        own.borrow_mut().push(start.elapsed());
-                    }
-                    // ORDERING: Relaxed, a count of tasks that publishes nothing.
-                    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
-                        .is_ok()
+}
+
+impl Plan {
+    /// To be called before the limiter is made: its time must not begin earlier.
+    fn new(rate: u64, slice: Duration, first_due: u64) -> Self {
+        Self { start: Instant::now(), rate, slice, first_due }
+    }
+
+    /// Runs the threads. A worker asks whether to go on before each permit; the answer also notes
+    /// when the one before came.
+    fn run(self, worker: impl Fn(&dyn Fn() -> bool) + Sync) -> Figures {
+        let (cpu, times) = (cpu_time(), Mutex::new(Vec::new()));
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    let own = std::cell::RefCell::new(Vec::new());
+                    let started = std::cell::Cell::new(false);
+                    worker(&|| {
+                        let now = self.start.elapsed();
+                        if started.replace(true) {
+                            own.borrow_mut().push(now);
+                        }
+                        now < self.slice
+                    });
+                    times.lock().expect("no thread panicked").append(&mut own.borrow_mut());
                 });
-                times.lock().expect("no thread panicked").append(&mut own.borrow_mut());
-            });
-        }
-    });
-    let cpu = cpu_time().saturating_sub(cpu).as_secs_f64();
-    let mut times = times.into_inner().expect("no thread panicked");
-    times.sort_unstable();
-    let due = |k: usize| (k as f64 + first_due as f64) / rate as f64;
-    let mut late: Vec<f64> =
-        times.iter().enumerate().map(|(k, at)| (at.as_secs_f64() - due(k)) * 1e6).collect();
-    let span = times.last().map_or(1.0, Duration::as_secs_f64);
-    // The last one is due at `asked ÷ rate`; a limiter that keeps up ends then.
-    let granted = due(times.len() - 1) / span;
-    late.sort_by(f64::total_cmp);
-    Figures { granted, p50_us: late[late.len() / 2], p99_us: late[late.len() * 99 / 100], cpu }
+            }
+        });
+        let cpu = cpu_time().saturating_sub(cpu).as_secs_f64();
+        let mut times = times.into_inner().expect("no thread panicked");
+        times.sort_unstable();
+        // Those who waited when the slice ended came after it.
+        times.retain(|at| *at <= self.slice);
+        let due = |k: usize| (k as f64 + self.first_due as f64) / self.rate as f64;
+        let late = times.iter().enumerate().map(|(k, at)| (at.as_secs_f64() - due(k)) * 1e6);
+        let mut late: Vec<f64> = late.collect();
+        let span = times.last().map_or(1.0, Duration::as_secs_f64);
+        // A limiter that keeps up gives its last when that is due.
+        let granted = due(times.len() - 1) / span;
+        late.sort_by(f64::total_cmp);
+        let at = |share: usize| late[late.len() * share / 100];
+        Figures { granted, earliest_us: late[0], p50_us: at(50), p99_us: at(99), cpu }
+    }
 }
 
 fn cpu_time() -> Duration {
@@ -109,10 +143,11 @@ fn cpu_time() -> Duration {
     Duration::new(own.tv_sec.unsigned_abs(), own.tv_nsec.unsigned_abs() as u32)
 }
 
-fn ours(rate: u64, asked: u64) -> Figures {
+fn ours(rate: u64, slice: Duration) -> Figures {
+    let plan = Plan::new(rate, slice, 1);
     let limits = [("calls", Rate::per(rate, Duration::from_secs(1)))];
     let limiter = RateLimiter::new(limits).expect("a rate that is in range");
-    measure(rate, asked, 1, |more| {
+    plan.run(|more| {
         while more() {
             drop(limiter.acquire_one());
         }
@@ -120,10 +155,11 @@ fn ours(rate: u64, asked: u64) -> Figures {
 }
 
 /// The least that can be done: no refunds, no pauses, one limit, no looking at the line.
-fn slot_and_sleep(rate: u64, asked: u64) -> Figures {
+fn slot_and_sleep(rate: u64, slice: Duration) -> Figures {
+    let plan = Plan::new(rate, slice, 1);
     let step = Duration::from_secs(1) / u32::try_from(rate).expect("a small rate");
     let next = Mutex::new(Instant::now() + step);
-    measure(rate, asked, 1, |more| {
+    plan.run(|more| {
         while more() {
             let due = {
                 let mut next = next.lock().expect("no thread panicked");
@@ -137,12 +173,13 @@ fn slot_and_sleep(rate: u64, asked: u64) -> Figures {
 }
 
 /// A burst of one, or it would start with a second's worth: its first permit is due at once.
-fn governor(rate: u64, asked: u64) -> Figures {
+fn governor(rate: u64, slice: Duration) -> Figures {
+    let plan = Plan::new(rate, slice, 0);
     let one = NonZeroU32::new(1).expect("not zero");
     let rate_ = NonZeroU32::new(u32::try_from(rate).expect("a small rate")).expect("not zero");
     let limiter =
         Governor::direct_with_clock(Quota::per_second(rate_).allow_burst(one), MonotonicClock);
-    measure(rate, asked, 0, |more| {
+    plan.run(|more| {
         while more() {
             while let Err(not_yet) = limiter.check() {
                 thread::sleep(not_yet.wait_time_from(MonotonicClock.now()));
@@ -151,9 +188,10 @@ fn governor(rate: u64, asked: u64) -> Figures {
     })
 }
 
-fn namesake(rate: u64, asked: u64) -> Figures {
+fn namesake(rate: u64, slice: Duration) -> Figures {
+    let plan = Plan::new(rate, slice, 1);
     let limiter = ratelimit::Ratelimiter::new(rate);
-    measure(rate, asked, 1, |more| {
+    plan.run(|more| {
         while more() {
             while let Err(ratelimit::TryWaitError::Insufficient(wait)) = limiter.try_wait() {
                 thread::sleep(wait);
@@ -162,7 +200,8 @@ fn namesake(rate: u64, asked: u64) -> Figures {
     })
 }
 
-fn leaky(rate: u64, asked: u64) -> Figures {
+fn leaky(rate: u64, slice: Duration) -> Figures {
+    let plan = Plan::new(rate, slice, 1);
     // It refills by whole intervals; below a millisecond its timer does not go.
     let per_ms = usize::try_from((rate / 1000).max(1)).expect("a small rate");
     let interval = Duration::from_millis(if rate < 1000 { 1000 / rate } else { 1 });
@@ -172,7 +211,7 @@ fn leaky(rate: u64, asked: u64) -> Figures {
         .refill(per_ms)
         .interval(interval)
         .build();
-    measure(rate, asked, 1, |more| {
+    plan.run(|more| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.expect("a runtime");
         while more() {
