@@ -63,10 +63,8 @@ impl Index {
         let before = match slot {
             Some(slot) => {
                 self.live += share(node, slot);
-                match self.nodes.get_mut(node) {
-                    Some(old) => Some(std::mem::replace(old, slot)),
-                    None => self.nodes.insert(node.into(), slot),
-                }
+                // One way down the tree: opening a large run is spent on little else.
+                self.nodes.insert(node.into(), slot)
             }
             None => self.nodes.remove(node),
         };

@@ -10,6 +10,11 @@ use std::collections::BTreeMap;
 use checkpoint::{Error, RunId, Salvaged, read, salvage};
 use proptest::prelude::*;
 
+/// In memory where that is to be had: no disk is asked anything.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// Lines that are records but for their checksums, and what is nearly so.
 fn lines() -> impl Strategy<Value = Vec<u8>> {
     let seq = prop_oneof![8 => 0_u64..6, 1 => Just((1 << 53) - 1), 1 => Just(u64::MAX)];
@@ -47,11 +52,11 @@ fn lines() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes_are_judged_alike(log in prop_oneof![4 => lines(), 1 => any::<Vec<u8>>()], seal in 0..4) {
-        let root = tempfile::tempdir().unwrap();
+        let root = folder();
         let log = if seal > 0 { bytes::with_checksums(&log, 7) } else { log };
         bytes::check(root.path(), &log);
     }
@@ -61,14 +66,14 @@ proptest! {
         steps in prop::collection::vec(any::<u8>(), 1..12),
         at: usize, old in 0..80_usize, new in prop::collection::vec(any::<u8>(), 0..8),
     ) {
-        let root = tempfile::tempdir().unwrap();
+        let root = folder();
         damaged::check(root.path(), &steps, &damaged::Damage { at, old, new });
     }
 }
 
 /// Salvages a log of these lines; `0` stands for a checksum that is made right.
 fn salvaged(lines: &[&str]) -> (Salvaged, BTreeMap<String, u64>) {
-    let (root, run) = (tempfile::tempdir().unwrap(), RunId::new("r").unwrap());
+    let (root, run) = (folder(), RunId::new("r").unwrap());
     let first = "0,0,\"open\",1,\"r\",\"00000007\",false".to_owned();
     let lines = std::iter::once(first).chain(lines.iter().map(|line| (*line).to_owned()));
     let lines = lines.map(|line| format!("[\"00000000\",\"00000000\",{line}]\n"));

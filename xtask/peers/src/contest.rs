@@ -1,5 +1,6 @@
 //! One workload, several entries, interleaved rounds.
 
+use crate::Measured;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
@@ -155,8 +156,17 @@ impl Outcome {
 
     /// Time of `name` ÷ time of `other`: the median of the rounds' own ratios. Below 1, `name` is faster.
     pub fn ratio(&self, name: &str, other: &str) -> f64 {
+        median(self.ratios(name, other))
+    }
+
+    /// The same with the quartiles of the rounds' ratios.
+    pub fn compared(&self, name: &str, other: &str) -> Measured {
+        Measured::of(self.ratios(name, other))
+    }
+
+    fn ratios(&self, name: &str, other: &str) -> Vec<f64> {
         let (a, b) = (self.figures(name), self.figures(other));
-        median(a.samples.iter().zip(&b.samples).map(|(a, b)| a.wall_ns / b.wall_ns).collect())
+        a.samples.iter().zip(&b.samples).map(|(a, b)| a.wall_ns / b.wall_ns).collect()
     }
 
     /// Appends the figures, a JSON object a line, to the file that `RATCHET_BENCH_JSON` names.

@@ -21,5 +21,5 @@
 mod bars;
 mod contest;
 
-pub use bars::Bars;
+pub use bars::{Bars, Measured};
 pub use contest::{Contest, Figures, Outcome, Settings};
