@@ -217,9 +217,6 @@ where
             return;
         }
         self.queue.shared().cancel(|_| ());
-        let left = self.pulled - self.given;
-        if left > 0 {
-            tracing::debug!(self.pulled, self.given, left, "a stream was dropped before its end");
-        }
+        tracing::debug!(self.pulled, self.given, "a stream is dropped");
     }
 }

@@ -27,3 +27,22 @@ impl Stats {
         self.queued + self.running + self.done + self.panicked + self.cancelled
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepted_is_what_became_of_all() {
+        let figures = Stats {
+            queued: 1,
+            running: 20,
+            done: 300,
+            panicked: 4_000,
+            cancelled: 50_000,
+            blocked_producers: 9,
+            workers: 9,
+        };
+        assert_eq!(figures.accepted(), 54_321);
+    }
+}

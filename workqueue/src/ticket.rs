@@ -86,3 +86,24 @@ impl<T> From<Entry<T>> for Pending<T> {
         Self { ticket: entry.ticket(), task: entry.task }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_their_numbers() {
+        assert_eq!((Ticket(7).number(), Ticket(7).to_string().as_str()), (7, "#7"));
+        assert_eq!((WorkerId(7).index(), WorkerId(7).to_string().as_str()), (7, "7"));
+    }
+
+    #[test]
+    fn an_entry_keeps_its_ticket_whatever_it_takes_up() {
+        let charged = Entry::charged(Ticket(7), ());
+        assert!(charged.is_charged() && charged.ticket() == Ticket(7));
+        let freed = charged.freed();
+        assert!(!freed.is_charged() && freed.ticket() == Ticket(7));
+        let free = Entry::free(Ticket(0), ());
+        assert!(!free.is_charged() && free.ticket() == Ticket(0));
+    }
+}

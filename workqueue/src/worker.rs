@@ -191,6 +191,7 @@ fn due(delay: Duration) -> Option<Instant> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::state::Limits;
 
     #[test]
     fn a_delay_that_no_clock_can_tell_is_a_century() {
@@ -200,5 +201,42 @@ mod tests {
         assert!(far.is_some_and(|far| (99.9..=100.0).contains(&far)), "{far:?}");
         let near = due(Duration::from_secs(86_400)).map(years);
         assert!(near.is_some_and(|near| near * 365.0 <= 1.0 && near * 365.0 > 0.9), "{near:?}");
+    }
+
+    #[test]
+    fn a_panic_ends_a_batch_and_those_before_it_share_the_time_it_took() {
+        fn busy() {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(4) {}
+        }
+        let limits = Limits { capacity: 8, batch: 4, shares: 2, grows: true, keep: true };
+        let shared: Arc<Shared<u32, u32>> = Arc::new(Shared::new(limits));
+        let job = Job {
+            init: |_| (),
+            run: |(): &mut (), task: u32, _: &Context<u32>| {
+                busy();
+                assert_ne!(task, 1, "the second");
+                Step::Done(task)
+            },
+            on_panic: OnPanic::Report,
+        };
+        let context = Context::new(Arc::clone(&shared) as _, WorkerId(0));
+        let (shared, job, id) = (&shared, &job, WorkerId(0));
+        let mut worker =
+            Worker { shared, job, id, context, finished: Finished::new(), mean_ns: None };
+        let mut batch: VecDeque<_> =
+            (0..4_u32).map(|task| Entry::charged(Ticket(u64::from(task)), task)).collect();
+        assert!(!worker.run_batch(&mut batch, &mut (), true));
+        assert_eq!((batch.len(), worker.finished.ended, worker.finished.panicked), (2, 2, 1));
+        let [Outcome::Done { elapsed, value: 0, .. }, Outcome::Panicked(report)] =
+            worker.finished.outcomes.as_slice()
+        else {
+            panic!("{:?}", worker.finished.outcomes);
+        };
+        assert_eq!(report.ticket(), Ticket(1));
+        assert!(*elapsed >= Duration::from_millis(4), "the mean of two: {elapsed:?}");
+        assert!(worker.mean_ns.is_some_and(|mean_ns| mean_ns >= 4_000_000));
+        assert!(worker.run_batch(&mut batch, &mut (), true));
+        assert_eq!((batch.len(), worker.finished.ended), (0, 4));
     }
 }

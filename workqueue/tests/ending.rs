@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use workqueue::{BuildError, Counter, JoinError, Queue, Step, SubmitError, WorkQueue};
+use workqueue::{BuildError, Counter, JoinError, OnPanic, Queue, Step, SubmitError, WorkQueue};
 
 /// A queue whose one worker is held by its first task until something is sent.
 fn held() -> (WorkQueue<u32, u32>, mpsc::Sender<()>) {
@@ -67,6 +67,7 @@ fn a_running_task_sees_that_it_is_cancelled() {
         .start_with(
             |_| (),
             move |(), (): (), context| {
+                assert!(!context.is_cancelled());
                 started.send(()).unwrap();
                 while !context.is_cancelled() {
                     std::thread::yield_now();
@@ -251,4 +252,30 @@ fn a_task_that_is_due_runs_while_its_worker_is_busy_elsewhere() {
         .unwrap();
     queue.submit_all([0, 2]).unwrap();
     assert_eq!(queue.wait_completion().stats().done, 2);
+}
+
+#[test]
+fn what_was_handed_back_is_in_the_report_if_nobody_took_it() {
+    let (queue, go) = held();
+    queue.submit_all(1..4).unwrap();
+    assert_eq!(queue.cancel().len(), 3);
+    go.send(()).unwrap();
+    let report = queue.wait_completion();
+    assert_eq!((report.len(), report.stats().cancelled), (1, 3));
+    assert!(report.into_pending().is_empty(), "cancel gave them");
+
+    let queue = WorkQueue::builder().workers(1).on_panic(OnPanic::CancelAll);
+    let (go, wait) = mpsc::channel();
+    let wait = Mutex::new(wait);
+    let queue = queue
+        .start(move |n: u32| {
+            wait.lock().unwrap().recv().unwrap();
+            assert_ne!(n, 0, "the first");
+        })
+        .unwrap();
+    queue.submit_all(0..3).unwrap();
+    go.send(()).unwrap();
+    let pending = queue.wait_completion().into_pending();
+    let tasks: Vec<u32> = pending.into_iter().map(|pending| pending.task).collect();
+    assert_eq!(tasks, [1, 2]);
 }

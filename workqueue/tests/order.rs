@@ -181,3 +181,35 @@ fn an_outcome_tells_how_long_its_task_took() {
         assert!(matches!(outcome, Outcome::Done { elapsed, .. } if elapsed >= nap));
     }
 }
+
+#[test]
+fn a_report_gives_what_nobody_took_in_the_order_of_submission() {
+    let queue = WorkQueue::builder().workers(1).start(|n: u32| n).unwrap();
+    queue.submit_all(0..4).unwrap();
+    queue.join().unwrap();
+    let mut reader = queue.completed();
+    assert!(reader.next().is_some() && !reader.is_over());
+    let report = queue.wait_completion();
+    assert!(!report.is_empty() && report.pending().is_empty());
+    let numbers: Vec<_> = (&report).into_iter().map(|outcome| outcome.ticket().number()).collect();
+    assert_eq!((numbers, report.len()), (vec![1, 2, 3], 3));
+    let values: Vec<_> = report.into_iter().map(|outcome| outcome.into_result().unwrap()).collect();
+    assert_eq!(values, [1, 2, 3]);
+    assert!(reader.is_over() && reader.next().is_none());
+
+    let empty = WorkQueue::builder().start(|(): ()| ()).unwrap().wait_completion();
+    assert!(empty.is_empty() && (&empty).into_iter().next().is_none());
+}
+
+#[test]
+fn a_reader_is_over_when_nothing_is_left_to_read_and_nothing_can_come() {
+    let queue = WorkQueue::builder().workers(1).start(|n: u32| n).unwrap();
+    let mut reader = queue.ordered();
+    assert!(!reader.is_over(), "something can come");
+    queue.submit(7).unwrap();
+    queue.close();
+    queue.join().unwrap();
+    assert!(!reader.is_over(), "something is left");
+    assert!(reader.try_next().is_some());
+    assert!(reader.is_over());
+}

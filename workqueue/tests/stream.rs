@@ -72,6 +72,51 @@ fn dropping_early_stops_the_workers() {
 }
 
 #[test]
+fn what_has_not_started_when_a_stream_is_dropped_never_runs() {
+    /// Lets the first item go when the input is dropped: after the cancel, before the workers end.
+    struct Input(std::ops::Range<u32>, mpsc::Sender<()>);
+    impl Iterator for Input {
+        type Item = u32;
+        fn next(&mut self) -> Option<u32> {
+            self.0.next()
+        }
+    }
+    impl Drop for Input {
+        fn drop(&mut self) {
+            self.1.send(()).unwrap();
+        }
+    }
+    let (go, wait) = mpsc::channel();
+    let (wait, ran) = (Mutex::new(wait), Arc::new(Counter::new()));
+    let theirs = ran.clone();
+    let builder = WorkQueue::builder().workers(1).capacity(4);
+    let mut stream = map_ordered(Input(0..8, go), builder, move |n| {
+        if n == 1 {
+            wait.lock().unwrap().recv().unwrap();
+        }
+        theirs.increment();
+    });
+    assert!(stream.next().is_some());
+    while stream.stats().running == 0 {
+        std::thread::yield_now();
+    }
+    drop(stream);
+    assert_eq!(ran.get(), 2, "the one that was given, and the one that ran");
+}
+
+#[test]
+fn a_stream_tells_its_figures() {
+    let builder = WorkQueue::builder().workers(1).capacity(3);
+    let mut stream = map_ordered(0..3, builder, |n| n);
+    assert_eq!((stream.pulled(), stream.live(), stream.live_max()), (0, 0, 0));
+    assert!(stream.next().is_some());
+    assert_eq!((stream.pulled(), stream.live(), stream.live_max()), (3, 2, 3));
+    assert!(stream.next().is_some() && stream.next().is_some() && stream.next().is_none());
+    assert_eq!((stream.pulled(), stream.live(), stream.live_max()), (3, 0, 3));
+    assert_eq!(stream.stats().done, 3);
+}
+
+#[test]
 fn a_panic_is_one_outcome_of_the_stream_or_its_end() {
     let run = |on_panic| {
         let builder = WorkQueue::builder().workers(1).capacity(2).on_panic(on_panic);
