@@ -213,6 +213,25 @@ mod tests {
     }
 
     #[test]
+    fn the_ends_of_the_range_belong_to_it() {
+        use RateError::*;
+        assert_eq!(limit(Rate::per(1_000_000_000, SECOND)), (1, 1, 1_000_000_000));
+        assert!(matches!(Rate::per(1_000_000_001, SECOND).limit(), Err(TooFast { .. })));
+        assert_eq!(limit(Rate::per_minute(6e10)), (1, 1, 1_000_000_000));
+        assert!(matches!(Rate::per_minute(6.1e10).limit(), Err(TooFast { .. })));
+        assert_eq!(limit(Rate::per_minute(1.0 / 1440.0)), (1, DAY_NS, 1));
+        assert!(matches!(Rate::per_second(0.99 / 86_400.0).limit(), Err(TooSlow { .. })));
+        let year = Duration::from_nanos(YEAR_NS);
+        assert_eq!(limit(Rate::per(1009, year)), (1009, YEAR_NS, 1));
+        let longer = Rate::per(1009, year + Duration::from_nanos(1)).limit();
+        assert!(matches!(longer, Err(PeriodTooLong { .. })));
+        // A fraction above one: seven digits a second, and a minute's sixtieth of that.
+        assert_eq!(limit(Rate::per_second(1.000_000_1)), (10_000_001, 10_000_000 * SECOND_NS, 1));
+        let (amount, period, burst) = limit(Rate::per_minute(90.000_1));
+        assert_eq!((amount, period, burst), (14_999_957, 166_666 * 60 * SECOND_NS, 1));
+    }
+
+    #[test]
     fn what_is_no_rate_is_refused() {
         use RateError::*;
         for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {

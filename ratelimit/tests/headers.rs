@@ -53,6 +53,10 @@ fn durations_as_go_prints_them() {
         ("0s", 0),
         ("150µs", 150_000),
         ("2d3h", 183_600_000_000_000),
+        ("3h2m1s", 10_921_000_000_000),
+        ("5us", 5_000),
+        ("5μs", 5_000),
+        ("30ns", 30),
         ("7", 7_000_000_000),
     ];
     for (text, nanos) in cases {
@@ -147,6 +151,96 @@ fn retry_after_in_every_form() {
     assert_eq!(both.retry_after, Some(Duration::from_millis(2500)), "the later one");
 }
 
+fn reset_of(name: &str, value: &str, now: SystemTime) -> Option<Duration> {
+    let seen = LimitHeaders::read([(name, value)], now);
+    assert_eq!(seen.unread.len(), usize::from(seen.limits.iter().all(|l| l.reset.is_none())));
+    seen.limits.iter().find_map(|limit| limit.reset).map(|reset| match reset {
+        Reset::FullIn(time) | Reset::WindowEndsIn(time) => time,
+    })
+}
+
+/// Days counted one by one, through years of each kind.
+#[test]
+fn dates_are_days_since_1970() {
+    let mut days = 0;
+    for year in 1970..=2401 {
+        let leap = year % 400 == 0 || (year % 4 == 0 && year % 100 != 0);
+        let tried = matches!(year, 1970..=1973 | 1999..=2001 | 2099..=2101 | 2399..=2401);
+        let february = if leap { 29 } else { 28 };
+        let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+        for (month, length) in (1..).zip(months) {
+            for day in (0..=length + 1).filter(|_| tried) {
+                let date = format!("{year}-{month:02}-{day:02}T00:00:00Z");
+                let read = reset_of("anthropic-ratelimit-tokens-reset", &date, UNIX_EPOCH);
+                let there = (1..=length).contains(&day);
+                assert_eq!(read, there.then(|| seconds((days + day - 1) * 86_400)), "{date}");
+            }
+            days += length;
+        }
+    }
+}
+
+#[test]
+fn times_of_day_and_zones_at_their_ends() {
+    let cases = [
+        ("1970-01-01T23:59:59Z", Some(86_399_000)),
+        ("1970-01-01t23:59:60z", Some(86_400_000)),
+        ("1970-01-01 01:02:03.25Z", Some(3_723_250)),
+        ("1970-01-01T24:00:00Z", None),
+        ("1970-01-01T00:60:00Z", None),
+        ("1970-01-01T00:00:61Z", None),
+        ("1970-01-02T00:00:00+23:59", Some(60_000)),
+        ("1970-01-01T00:00:00-23:59", Some(86_340_000)),
+        ("1970-01-02T00:00:00+24:00", None),
+        ("1970-01-02T00:00:00+00:60", None),
+        ("1970-01-02T00:00:00+01", None),
+        ("1969-12-31T23:59:59Z", None),
+        ("0000-01-01T00:00:00Z", None),
+        ("9999-12-31T23:59:59Z", Some(253_402_300_799_000)),
+        ("10000-01-01T00:00:00Z", None),
+        ("1970-00-01T00:00:00Z", None),
+        ("1970-01-01T00:00Z", None),
+        ("1970-01T00:00:00Z", None),
+    ];
+    for (text, millis) in cases {
+        let read = reset_of("anthropic-ratelimit-tokens-reset", text, UNIX_EPOCH);
+        assert_eq!(read, millis.map(Duration::from_millis), "{text}");
+    }
+}
+
+#[test]
+fn years_of_two_digits_are_at_most_50_ahead() {
+    let day = 86_400;
+    let cases = [
+        ("Wednesday, 21-Oct-65 07:28:00 GMT", Some(seconds((50 * 365 + 13) * day))),
+        ("Thursday, 21-Oct-66 07:28:00 GMT", None),
+        ("Thursday, 21-Oct-99 07:28:00 GMT", Some(Duration::ZERO)),
+        ("Wed Oct  1 07:28:05 2015", Some(Duration::ZERO)),
+        ("Sun Nov  1 07:28:00 2015", Some(seconds(11 * day))),
+    ];
+    for (text, expected) in cases {
+        let seen = LimitHeaders::read([("Retry-After", text)], now());
+        assert_eq!(seen.retry_after, expected, "{text}");
+    }
+}
+
+#[test]
+fn a_large_number_without_a_name_is_a_date() {
+    let at = |now| move |text| reset_of("ratelimit-reset", text, UNIX_EPOCH + seconds(now));
+    assert_eq!(at(0)("999999999"), Some(seconds(999_999_999)));
+    assert_eq!(at(7)("999999999"), Some(seconds(999_999_999)));
+    assert_eq!(at(7)("1000000000"), Some(seconds(999_999_993)));
+    assert_eq!(at(7)("1.5"), Some(Duration::from_millis(1500)));
+}
+
+#[test]
+fn of_two_times_to_come_again_the_later_one_counts() {
+    for headers in [["2", "9"], ["9", "2"]] {
+        let seen = read(&[("retry-after", headers[0]), ("retry-after", headers[1])]);
+        assert_eq!(seen.retry_after, Some(seconds(9)));
+    }
+}
+
 #[test]
 fn what_is_garbled_is_kept_apart_and_changes_nothing() {
     let cases = [
@@ -162,6 +256,9 @@ fn what_is_garbled_is_kept_apart_and_changes_nothing() {
         ("x-ratelimit-remaining-tokens", "-5"),
         ("x-ratelimit-remaining-tokens", "18446744073709551616"),
         ("x-ratelimit-reset-tokens", "5 fortnights"),
+        ("x-ratelimit-reset-tokens", "1h1"),
+        ("x-ratelimit-reset-tokens", "1.2.3s"),
+        ("x-ratelimit-reset-tokens", "99999999999999999999d"),
         ("x-ratelimit-reset-tokens", "s"),
         ("x-ratelimit-reset-tokens", ""),
         ("anthropic-ratelimit-tokens-reset", "2015-13-21T07:28:00Z"),
@@ -205,6 +302,10 @@ fn a_limiter_takes_over_what_the_headers_say() {
     let single = RateLimiter::per_second(100.0);
     read(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "60")]).apply(&single, 0);
     assert!(single.stats().limits[0].paused_for > seconds(59), "a window that is used up");
+    let open = RateLimiter::per_second(100.0);
+    read(&[("x-ratelimit-remaining", "1"), ("x-ratelimit-reset", "60")]).apply(&open, 0);
+    read(&[("x-ratelimit-remaining-rate", "0"), ("x-ratelimit-reset-rate", "60s")]).apply(&open, 0);
+    assert!(open.stats().limits[0].paused_for.is_zero(), "one is left, or it refills meanwhile");
     let two = RateLimiter::new([("a", Rate::per_second(1)), ("b", Rate::per_second(1))]).unwrap();
     read(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "60")]).apply(&two, [0, 0]);
     assert!(two.stats().limits.iter().all(|l| l.paused_for.is_zero()), "nobody knows which");

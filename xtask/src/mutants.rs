@@ -44,7 +44,7 @@ fn quick(krate: &str) -> &'static [&'static str] {
     match krate {
         "checkpoint" => &["against_a_map", "bad_input", "textbook"],
         "workqueue" => &["ending", "order", "panics", "properties", "stream", "textbook"],
-        "ratelimit" => &["contract", "extremes", "headers", "keyed", "demand"],
+        "ratelimit" => &["contract", "extremes", "figures", "headers", "keyed", "demand"],
         "threadlocal" => &["collecting", "generations", "keyed", "thread_ends"],
         _ => &[],
     }
