@@ -32,7 +32,7 @@ fn waits_and_refusals_count_for_the_limit_that_caused_them() {
     assert!(limiter.try_acquire([1, 1]).is_err());
     assert!(limiter.try_acquire([1, 1001]).unwrap_err().is_never());
     let [requests, _] = limiter.names();
-    let refused = limiter.acquire_timeout([1, 1], 400 * MS - MS).unwrap_err();
+    let refused = limiter.acquire_timeout([1, 1], 399 * MS).unwrap_err();
     assert_eq!(refused, timeout(400 * MS, requests));
     assert_eq!(limiter.stats().waiting, 2);
     clock.advance(SECOND);
