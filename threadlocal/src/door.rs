@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use crate::error::Reentry;
+use crate::error::UseError;
 
 /// A thread's own note on whether it is inside a use, and what becomes of the adapter afterwards.
 #[derive(Debug, Default)]
@@ -26,10 +26,10 @@ pub(crate) enum After {
 }
 
 impl Door {
-    /// Goes in, or says that the thread is in already.
+    /// Goes in; false if the thread is in already.
     #[inline]
-    pub(crate) fn enter(&self) -> Result<(), Reentry> {
-        if self.busy.replace(true) { Err(Reentry) } else { Ok(()) }
+    pub(crate) fn enter(&self) -> bool {
+        !self.busy.replace(true)
     }
 
     /// Goes out. Says whether something was asked for meanwhile: see `take_after`.
@@ -77,4 +77,23 @@ pub(crate) enum Hit<R, F> {
     Used(R),
     /// There is no current one; the closure comes back unused.
     Vacant(F),
+    /// The thread is inside already, or may not wait for what it would have to wait for; the closure
+    /// comes back unused.
+    Inside(F),
+}
+
+/// Why there was no use.
+pub(crate) enum Missed<F, E> {
+    Make(E),
+    /// As [`Hit::Inside`].
+    Inside(F),
+}
+
+impl<F, E> From<Missed<F, E>> for UseError<E> {
+    fn from(missed: Missed<F, E>) -> Self {
+        match missed {
+            Missed::Make(error) => Self::Make(error),
+            Missed::Inside(_) => Self::Reentry,
+        }
+    }
 }

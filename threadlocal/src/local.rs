@@ -32,9 +32,10 @@ impl<T: Send + 'static, E: 'static> Local<T, E> {
     #[inline]
     pub fn with<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> Result<R, UseError<E>> {
         let f = match &self.seat {
-            Some(seat) => match seat.hit(&self.storage.shared.retirement, f)? {
+            Some(seat) => match seat.hit(&self.storage.shared.retirement, f) {
                 Hit::Used(result) => return Ok(result),
                 Hit::Vacant(f) => f,
+                Hit::Inside(_) => return Err(UseError::Reentry),
             },
             None => f,
         };
@@ -49,7 +50,7 @@ impl<T: Send + 'static, E: 'static> Local<T, E> {
             Some(seat) if !seat.door().is_closed() => seat,
             seat => seat.insert(self.storage.shared.seat()?),
         };
-        self.storage.shared.with(seat, f)
+        Ok(self.storage.shared.with(seat, f)?)
     }
 }
 

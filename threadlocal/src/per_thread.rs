@@ -4,7 +4,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::builder::PerThreadBuilder;
-use crate::door::Hit;
+use crate::door::{Hit, Missed};
 use crate::error::{Reentry, UseError};
 use crate::local::Local;
 use crate::registry::{Registry, Retirement};
@@ -23,8 +23,8 @@ use crate::table;
 /// # When an adapter is dropped
 /// At the first of these: its thread ends or calls [`leave`](crate::leave); it is discarded; it is
 /// invalidated (an idle one at once, by the caller of `invalidate`; a busy one when its `with`
-/// returns); the last handle goes. A thread drops its old one before it builds a new one; only an idle
-/// one that another thread's `invalidate` is just then dropping may still be in its `Drop`.
+/// returns); the last handle goes. The old one always before its thread builds the new one, since
+/// servers count sessions: where another thread is just ending it, the use waits.
 /// So after the workers were joined nothing is left to collect: whoever wants to flush or to sum uses
 /// [`on_retire`](PerThreadBuilder::on_retire), called once per adapter wherever it ends, or
 /// [`keep_retired`](PerThreadBuilder::keep_retired), which keeps the adapters of ended threads for
@@ -36,8 +36,10 @@ use crate::table;
 /// - An adapter that owns a handle of its own storage keeps it alive: both leak until the thread ends.
 /// - The main thread's adapter of a storage in a `static` may never be dropped.
 /// - A panic in an adapter's `Drop` while its thread ends aborts the process.
-/// - Two storages whose `for_each` go through each other inside a `with` can wait for each other, as
-///   two locks taken in two orders can.
+/// - What an adapter's `Drop`, `on_retire` or `for_each` waits for must not wait for this storage in
+///   turn: two storages whose `for_each` go through each other inside a `with`, or a `Drop` that wants
+///   a lock which its thread holds around a use, can wait for each other, as two locks taken in two
+///   orders can. Uses of one storage, its own `Drop`s included, never do.
 pub struct PerThread<T: 'static, E> {
     pub(crate) shared: Arc<Shared<T, E>>,
 }
@@ -81,22 +83,24 @@ impl<T: Send + 'static, E: 'static> PerThread<T, E> {
     ///
     /// Every call that starts after an [`invalidate`](Self::invalidate) returned uses an adapter that
     /// was built after it. Blocks only while another thread's [`for_each`](Self::for_each) looks at
-    /// this very adapter.
+    /// this very adapter, or its `invalidate`, `for_each` or [`drain`](Self::drain) ends it.
     ///
     /// # Errors
     /// [`Make`](UseError::Make) if building failed; [`Reentry`](UseError::Reentry) inside a `with` or
-    /// `for_each` of the same storage, `make` included;
+    /// `for_each` of the same storage, `make` included, and inside an adapter's `Drop` or `on_retire`
+    /// by another thread than its own, if that thread's adapter is just being ended by another in turn:
+    /// the two could wait for each other;
     /// [`ThreadExiting`](UseError::ThreadExiting) once this thread's thread-local values are gone.
     ///
     /// # Panics
     /// Passes a panic of `make` or `f` on; the adapter is then discarded.
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Result<R, UseError<E>> {
         let seat = self.shared.seat()?;
-        self.shared.with(&seat, f)
+        Ok(self.shared.with(&seat, f)?)
     }
 
-    /// As [`with`](Self::with), but inside a `with` of the same storage on a one-off adapter, built
-    /// and ended for this call.
+    /// As [`with`](Self::with), but where that is [`Reentry`](UseError::Reentry), inside a `with` of
+    /// the same storage for instance, on a one-off adapter, built and ended for this call.
     ///
     /// For closures that may run nested without knowing: a work-stealing pool such as rayon runs
     /// another job inside a job that waits.
@@ -105,9 +109,11 @@ impl<T: Send + 'static, E: 'static> PerThread<T, E> {
     /// As [`with`](Self::with), less [`Reentry`](UseError::Reentry).
     pub fn with_or_temp<R>(&self, f: impl FnOnce(&mut T) -> R) -> Result<R, UseError<E>> {
         let seat = self.shared.seat()?;
-        if !seat.door().is_busy() {
-            return self.shared.with(&seat, f);
-        }
+        let f = match self.shared.with(&seat, f) {
+            Ok(result) => return Ok(result),
+            Err(Missed::Make(error)) => return Err(UseError::Make(error)),
+            Err(Missed::Inside(f)) => f,
+        };
         let adapter = (self.shared.make)().map_err(UseError::Make)?;
         let mut one_off = OneOff { adapter: Some(adapter), retirement: &self.shared.retirement };
         match &mut one_off.adapter {
@@ -123,23 +129,30 @@ impl<T: Send + 'static, E: 'static> PerThread<T, E> {
 
     /// Makes every adapter built so far stale: each thread builds a new one at its next use.
     ///
-    /// Idle adapters are dropped here and now, on the calling thread; a busy one when its `with`
-    /// returns. What the caller wrote before, new credentials for instance, is seen by every `make`
-    /// that follows. Does not block. Allowed inside a `with`, where it spares the adapter in hand
-    /// until the end.
+    /// Idle adapters are dropped here and now, one after another on the calling thread; a busy one when
+    /// its `with` returns. What the caller wrote before, new credentials for instance, is seen by every
+    /// `make` that follows. Waits for no use, but takes as long as those drops; a thread that wants its
+    /// next adapter waits for the drop of its own. Allowed inside a `with`, where it spares the adapter
+    /// in hand until the end.
     ///
     /// Adapters kept by [`keep_retired`](PerThreadBuilder::keep_retired) stay: no use sees them again.
+    ///
+    /// # Panics
+    /// Passes a panic of an adapter's `Drop` or of `on_retire` on; stale adapters that it had not come
+    /// to then end at their threads' next use.
     pub fn invalidate(&self) {
         self.shared.storage.generation.advance();
-        let stale = self.shared.registry.take_stale(&self.shared.storage.generation);
-        self.shared.retirement.retire_all(stale);
+        let seat = self.shared.existing_seat();
+        for slot in self.shared.registry.in_use() {
+            self.shared.end_if_stale(&slot, seat.as_deref());
+        }
     }
 
     /// Ends this thread's adapter: its next use builds a new one. Inside a `with` (a client found
     /// broken mid-call) it happens when that returns. Blocks only while another thread's `for_each`
     /// looks at it.
     pub fn discard(&self) {
-        if let Some(seat) = table::existing_seat::<SharedSeat<T>>(&self.shared.storage) {
+        if let Some(seat) = self.shared.existing_seat() {
             seat.discard(&self.shared.retirement);
         }
     }
@@ -177,11 +190,11 @@ impl<T: Send + 'static, E: 'static> PerThread<T, E> {
         // A thread at its end has no seat and cannot be inside anything.
         let seat = self.shared.seat().ok();
         let visit = match &seat {
-            Some(seat) => Some(seat.visit(&self.shared.retirement)?),
+            Some(seat) => Some(seat.visit(&self.shared.retirement).ok_or(Reentry)?),
             None => None,
         };
         for slot in self.shared.registry.all() {
-            let look = Look { slot: &slot, shared: &*self.shared };
+            let look = Look { slot: &slot, seat: seat.as_deref(), shared: &*self.shared };
             if let Some(built) = &mut *slot.lock()
                 && !built.is_broken()
             {
@@ -202,31 +215,48 @@ impl<T: Send + 'static, E: 'static> PerThread<T, E> {
     /// # Errors
     /// [`Reentry`] inside a `with` or `for_each` of this storage, without waiting for anything.
     pub fn drain(&self) -> Result<Vec<T>, Reentry> {
-        let seat = table::existing_seat::<SharedSeat<T>>(&self.shared.storage);
-        if seat.is_some_and(|seat| seat.door().is_busy()) {
+        if self.shared.existing_seat().is_some_and(|seat| seat.door().is_busy()) {
             return Err(Reentry);
         }
-        let shared = &*self.shared;
-        Ok(shared.registry.drain(&shared.storage.generation, &shared.retirement))
+        Ok(self.shared.registry.drain(&self.shared.retirement))
     }
 }
 
 impl<T: Send + 'static, E: 'static> Shared<T, E> {
+    /// Ends a stale or broken adapter at once, or leaves it to whoever has it in hand. `seat` is the
+    /// calling thread's.
+    fn end_if_stale(&self, slot: &Slot<T>, seat: Option<&SharedSeat<T>>) {
+        let generation = &self.storage.generation;
+        if seat.is_some_and(|seat| seat.is_at(slot)) {
+            self.retirement.retire_all(slot.take_if_stale(generation));
+        } else {
+            slot.end_if_stale(generation)
+                .into_iter()
+                .for_each(|ending| self.retirement.end(ending));
+        }
+    }
+
     /// This thread's seat.
     #[inline]
     pub(crate) fn seat(&self) -> Result<Rc<SharedSeat<T>>, crate::error::ThreadExiting> {
         table::seat(&self.storage, || SharedSeat::new(&self.registry, &self.storage.generation))
     }
 
+    /// This thread's seat, if it has one.
+    fn existing_seat(&self) -> Option<Rc<SharedSeat<T>>> {
+        table::existing_seat(&self.storage)
+    }
+
     #[inline]
-    pub(crate) fn with<R>(
+    pub(crate) fn with<R, F: FnOnce(&mut T) -> R>(
         &self,
         seat: &SharedSeat<T>,
-        f: impl FnOnce(&mut T) -> R,
-    ) -> Result<R, UseError<E>> {
-        match seat.hit(&self.retirement, f)? {
+        f: F,
+    ) -> Result<R, Missed<F, E>> {
+        match seat.hit(&self.retirement, f) {
             Hit::Used(result) => Ok(result),
             Hit::Vacant(f) => seat.with_new(&self.retirement, &*self.make, f),
+            Hit::Inside(f) => Err(Missed::Inside(f)),
         }
     }
 }
@@ -245,16 +275,16 @@ impl<T> Drop for OneOff<'_, T> {
 
 /// A look at a slot by whoever goes through all of them. However it ends, a broken adapter is ended,
 /// and one that was invalidated meanwhile.
-struct Look<'a, T: 'static, E> {
+struct Look<'a, T: Send + 'static, E: 'static> {
     slot: &'a Slot<T>,
+    seat: Option<&'a SharedSeat<T>>,
     shared: &'a Shared<T, E>,
 }
 
-impl<T, E> Drop for Look<'_, T, E> {
+impl<T: Send + 'static, E: 'static> Drop for Look<'_, T, E> {
     fn drop(&mut self) {
         if self.slot.after_unlock() || std::thread::panicking() {
-            let stale = self.slot.take_if_stale(&self.shared.storage.generation);
-            self.shared.retirement.retire_all(stale);
+            self.shared.end_if_stale(self.slot, self.seat);
         }
     }
 }

@@ -70,9 +70,10 @@ impl<T: 'static, E: 'static> PerThreadLocal<T, E> {
     #[inline]
     pub fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> Result<R, UseError<E>> {
         let seat = self.shared.seat()?;
-        match seat.hit(f)? {
+        match seat.hit(f) {
             Hit::Used(result) => Ok(result),
             Hit::Vacant(f) => seat.with_new(&*self.shared.make, f),
+            Hit::Inside(_) => Err(UseError::Reentry),
         }
     }
 
@@ -171,9 +172,10 @@ impl<T: 'static, E: 'static> PinnedLocal<T, E> {
     #[inline]
     pub fn with<R>(&mut self, f: impl FnOnce(&mut T) -> R) -> Result<R, UseError<E>> {
         let f = match &self.seat {
-            Some(seat) => match seat.hit(f)? {
+            Some(seat) => match seat.hit(f) {
                 Hit::Used(result) => return Ok(result),
                 Hit::Vacant(f) => f,
+                Hit::Inside(_) => return Err(UseError::Reentry),
             },
             None => f,
         };

@@ -3,7 +3,7 @@
 use std::cell::{RefCell, RefMut};
 
 use crate::door::{After, Door, Hit};
-use crate::error::{Reentry, UseError};
+use crate::error::UseError;
 use crate::stamp::{Built, Generation};
 use crate::sync::{Arc, AtomicUsize, Ordering, mutant};
 use crate::table;
@@ -47,19 +47,19 @@ impl<T> PinnedSeat<T> {
     /// Runs `f` on this seat's adapter, if there is a current one. Busy is looked at first, then the
     /// generation.
     #[inline]
-    pub(crate) fn hit<R, F: FnOnce(&mut T) -> R>(&self, f: F) -> Result<Hit<R, F>, Reentry> {
+    pub(crate) fn hit<R, F: FnOnce(&mut T) -> R>(&self, f: F) -> Hit<R, F> {
         let mut visit = Visit { seat: self, ended_well: true };
         let Ok(mut adapter) = self.adapter.try_borrow_mut() else {
-            return Err(Reentry);
+            return Hit::Inside(f);
         };
         match &mut *adapter {
             Some(built) if built.is_of(self.generation.now()) => {
                 visit.ended_well = false;
                 let result = built.lend(f);
                 visit.ended_well = !self.door.has_after();
-                Ok(Hit::Used(result))
+                Hit::Used(result)
             }
-            _ => Ok(Hit::Vacant(f)),
+            _ => Hit::Vacant(f),
         }
     }
 
@@ -69,9 +69,10 @@ impl<T> PinnedSeat<T> {
         make: &dyn Fn() -> Result<T, E>,
         f: impl FnOnce(&mut T) -> R,
     ) -> Result<R, UseError<E>> {
-        match self.hit(f)? {
+        match self.hit(f) {
             Hit::Used(result) => Ok(result),
             Hit::Vacant(f) => self.with_new(make, f),
+            Hit::Inside(_) => Err(UseError::Reentry),
         }
     }
 

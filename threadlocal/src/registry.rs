@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc as StdArc;
 
-use crate::slot::Slot;
-use crate::stamp::Generation;
+use crate::slot::{Ending, Slot, Taken};
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, lock, mutant};
 
 /// What is called with an adapter at its end, in place of a plain drop.
@@ -57,6 +56,11 @@ impl<T> Retirement<T> {
             Some(on_retire) => on_retire(adapter),
             None => drop(adapter),
         }
+    }
+
+    /// Ends what was taken from another thread.
+    pub(crate) fn end(&self, ending: Ending<'_, T>) {
+        ending.by(|adapter| self.retire(adapter));
     }
 
     pub(crate) fn retire_all(&self, adapters: impl IntoIterator<Item = T>) {
@@ -118,10 +122,9 @@ impl<T> Registry<T> {
         lock(&self.entries).slots.len()
     }
 
-    /// Takes every idle stale adapter out; kept ones stay, no use will see them again.
-    pub(crate) fn take_stale(&self, generation: &Generation) -> Vec<T> {
-        let slots = self.slots(|entry| !entry.ended);
-        slots.iter().filter_map(|(_, slot)| slot.take_if_stale(generation)).collect()
+    /// The slots that uses may come to; not those that only wait for `drain`.
+    pub(crate) fn in_use(&self) -> Vec<Arc<Slot<T>>> {
+        self.slots(|entry| !entry.ended).into_iter().map(|(_, slot)| slot).collect()
     }
 
     /// Every slot, in the order in which their threads came.
@@ -131,17 +134,13 @@ impl<T> Registry<T> {
 
     /// Takes every adapter out, waiting for the busy ones, and forgets the ended seats.
     ///
-    /// Those that are for nobody to use any more, broken by a panic or stale, are retired on the way.
-    pub(crate) fn drain(&self, generation: &Generation, retirement: &Retirement<T>) -> Vec<T> {
+    /// Those whose user has just panicked, for nobody to use any more, are retired on the way.
+    pub(crate) fn drain(&self, retirement: &Retirement<T>) -> Vec<T> {
         let mut adapters = Vec::new();
-        let mut take = |slot: &Slot<T>| {
-            let (taken, stale) = slot.take_judged(generation);
-            retirement.retire_all(stale);
-            match taken {
-                Some(Ok(adapter)) => adapters.push(adapter),
-                Some(Err(broken)) => retirement.retire(broken),
-                None => {}
-            }
+        let mut take = |slot: &Slot<T>| match slot.take_judged() {
+            Some(Taken::Whole(adapter)) => adapters.push(adapter),
+            Some(Taken::Broken(ending)) => retirement.end(ending),
+            None => {}
         };
         for (_, slot) in self.slots(|_| true) {
             take(&slot);

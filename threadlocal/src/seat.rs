@@ -1,7 +1,6 @@
 //! A thread's seat in a `PerThread`, and a use of the adapter that lies in its slot.
 
-use crate::door::{After, Door, Hit};
-use crate::error::{Reentry, UseError};
+use crate::door::{After, Door, Hit, Missed};
 use crate::registry::{Registry, Retirement, SeatId};
 use crate::slot::Slot;
 use crate::stamp::{Built, Generation};
@@ -42,45 +41,59 @@ impl<T> SharedSeat<T> {
         &self,
         retirement: &Retirement<T>,
         f: F,
-    ) -> Result<Hit<R, F>, Reentry> {
+    ) -> Hit<R, F> {
         if mutant("generation-before-busy") {
             retirement.retire_all(self.slot.take());
         }
-        let visit = self.visit(retirement)?;
+        let Some(visit) = self.visit(retirement) else {
+            return Hit::Inside(f);
+        };
         let mut guard = self.slot.lock();
         match &mut *guard {
             Some(built) if built.is_of(self.generation.now()) => {
                 let result = built.lend(f);
                 drop(guard);
                 visit.end_well();
-                Ok(Hit::Used(result))
+                Hit::Used(result)
             }
             _ => {
                 drop(guard);
-                Ok(Hit::Vacant(f))
+                Hit::Vacant(f)
             }
         }
     }
 
-    /// Runs `f` on this seat's adapter, made by `make` where there is no current one.
+    /// Runs `f` on this seat's adapter, made by `make` where there is no current one. Waits while
+    /// another thread ends the one before, unless somebody may be waiting for this thread in turn.
     #[cold]
-    pub(crate) fn with_new<R, E>(
+    pub(crate) fn with_new<R, E, F: FnOnce(&mut T) -> R>(
         &self,
         retirement: &Retirement<T>,
         make: &dyn Fn() -> Result<T, E>,
-        f: impl FnOnce(&mut T) -> R,
-    ) -> Result<R, UseError<E>> {
+        f: F,
+    ) -> Result<R, Missed<F, E>> {
         table::make_room();
         loop {
-            let visit = self.visit(retirement)?;
+            let Some(visit) = self.visit(retirement) else {
+                return Err(Missed::Inside(f));
+            };
             let mut guard = self.slot.lock();
             let now = self.generation.now();
             let built = match &mut *guard {
                 Some(built) if built.is_of(now) => built,
                 // The end of this visit drops it, outside: its `Drop` may come in here.
                 Some(_) => continue,
+                None if self.slot.old_one_ends() => {
+                    drop(guard);
+                    drop(visit);
+                    if !table::may_wait() {
+                        return Err(Missed::Inside(f));
+                    }
+                    self.slot.wait_for_the_end();
+                    continue;
+                }
                 vacant => {
-                    let adapter = make().map_err(UseError::Make)?;
+                    let adapter = make().map_err(Missed::Make)?;
                     let late = mutant("stamp-after-make");
                     let stamp = if late { self.generation.now() } else { now };
                     self.slot.count_in();
@@ -114,14 +127,15 @@ impl<T> SharedSeat<T> {
         }
     }
 
-    /// Goes in without using this seat's adapter: to look at everybody's.
+    /// Goes in, to use the adapter or to look at everybody's; `None` if the thread is in already.
     #[inline]
-    pub(crate) fn visit<'a>(
-        &'a self,
-        retirement: &'a Retirement<T>,
-    ) -> Result<Visit<'a, T>, Reentry> {
-        self.door.enter()?;
-        Ok(Visit { seat: self, retirement })
+    pub(crate) fn visit<'a>(&'a self, retirement: &'a Retirement<T>) -> Option<Visit<'a, T>> {
+        if self.door.enter() { Some(Visit { seat: self, retirement }) } else { None }
+    }
+
+    /// Whether `slot` is this seat's.
+    pub(crate) fn is_at(&self, slot: &Slot<T>) -> bool {
+        std::ptr::eq(&raw const *self.slot, slot)
     }
 }
 
@@ -135,6 +149,10 @@ impl<T> table::Seat for SharedSeat<T> {
             self.door.afterwards(After::Leave);
         } else if self.door.close() {
             self.registry.exit(self.id, &self.slot);
+            if table::may_wait() && !mutant("leave-without-waiting") {
+                // The thread can have a new seat next.
+                self.slot.wait_for_the_end();
+            }
         }
     }
 }

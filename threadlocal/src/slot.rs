@@ -2,8 +2,10 @@
 
 use crate::stamp::{Built, Generation};
 use crate::sync::{
-    Arc, AtomicU8, AtomicUsize, Condvar, Mutex, Ordering, TryLock, TryLockGuard, lock, mutant, wait,
+    Arc, AtomicU8, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, TryLock, TryLockGuard, lock,
+    mutant, wait,
 };
+use crate::table;
 
 /// One thread's adapter, or none.
 ///
@@ -20,12 +22,25 @@ pub(crate) struct Slot<T> {
     /// once more; each holder reads and clears it after unlocking. Of the two at least one sees the
     /// other.
     asked: AtomicU8,
-    /// Held between asking and sleeping, and by the holder to wake; guards nothing else.
-    gate: Mutex<()>,
-    unlocked: Condvar,
+    gate: Mutex<Gate>,
+    /// The slot was unlocked, or an old one has ended.
+    changed: Condvar,
     /// How many adapters the storage has alive; shared by its slots.
     live: Arc<AtomicUsize>,
 }
+
+/// Whom the slot's lock turns away comes here, and whoever looks for a stale adapter or drains: none
+/// of those ever meets another in the slot itself.
+///
+/// Held for moments: who is in the gate only tries the slot's lock, and sleeps outside. So the gate
+/// may be entered with the slot locked.
+struct Gate {
+    /// Another thread is just ending the adapter that it took from here: until then the slot's own
+    /// thread builds no other. Set with the slot locked.
+    old_one_ends: bool,
+}
+
+type Guard<'a, T> = TryLockGuard<'a, Option<Built<T>>>;
 
 /// An invalidation may have left a stale adapter with the holder.
 const PASSED_OVER: u8 = 1;
@@ -37,8 +52,8 @@ impl<T> Slot<T> {
         Self {
             adapter: TryLock::new(None),
             asked: AtomicU8::new(0),
-            gate: Mutex::new(()),
-            unlocked: Condvar::new(),
+            gate: Mutex::new(Gate { old_one_ends: false }),
+            changed: Condvar::new(),
             live,
         }
     }
@@ -46,25 +61,29 @@ impl<T> Slot<T> {
     /// Locks, waiting for whoever holds it. After the guard is dropped, in whatever way, the holder
     /// calls [`after_unlock`](Self::after_unlock).
     #[inline]
-    pub(crate) fn lock(&self) -> TryLockGuard<'_, Option<Built<T>>> {
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
         match self.adapter.try_lock() {
             Some(guard) => guard,
-            None => self.lock_by_waiting(),
+            None => self.lock_in_gate().1,
         }
     }
 
+    /// As `lock`, and stays in the gate.
     #[cold]
-    fn lock_by_waiting(&self) -> TryLockGuard<'_, Option<Built<T>>> {
+    fn lock_in_gate(&self) -> (MutexGuard<'_, Gate>, Guard<'_, T>) {
         let mut gate = lock(&self.gate);
         loop {
+            if let Some(guard) = self.adapter.try_lock() {
+                return (gate, guard);
+            }
             // ORDERING: AcqRel; pairs with the swap in `after_unlock`. If that one came first, its
             // Release is acquired here and the slot is seen unlocked; else it sees this bit, and can
             // wake only after this thread sleeps, for which it needs the gate.
             self.asked.fetch_or(WAITED_FOR, Ordering::AcqRel);
             if let Some(guard) = self.adapter.try_lock() {
-                return guard;
+                return (gate, guard);
             }
-            gate = wait(&self.unlocked, gate);
+            gate = wait(&self.changed, gate);
         }
     }
 
@@ -73,36 +92,65 @@ impl<T> Slot<T> {
     /// [`take_if_stale`](Self::take_if_stale).
     #[inline]
     pub(crate) fn after_unlock(&self) -> bool {
-        // ORDERING: AcqRel; pairs with the settings of the bits: see `lock_by_waiting` and
-        // `take_if_stale`. A plain load could miss a bit whose setter in turn finds the lock held.
+        // ORDERING: AcqRel; pairs with the settings of the bits: see `lock_in_gate` and
+        // `take_if_stale_with`. A plain load could miss a bit whose setter finds the lock held.
         let asked = self.asked.swap(0, Ordering::AcqRel);
+        asked != 0 && self.hear(asked, None)
+    }
+
+    /// `gate` is the caller's, if he is in it.
+    #[cold]
+    fn hear(&self, asked: u8, gate: Option<&Gate>) -> bool {
         if asked & WAITED_FOR != 0 && !mutant("no-wake") {
-            drop(lock(&self.gate));
-            self.unlocked.notify_all();
+            if gate.is_none() {
+                drop(lock(&self.gate));
+            }
+            self.changed.notify_all();
         }
         asked & PASSED_OVER != 0
     }
 
-    /// Takes a stale or broken adapter out. Does not wait: a holder does it for us, after unlocking.
+    /// As `after_unlock`, in the gate: whatever passed over came before the slot was locked, and has
+    /// found in the caller somebody to look for it.
+    fn after_unlock_in_gate(&self, gate: &Gate) {
+        // ORDERING: AcqRel; as in `after_unlock`.
+        let asked = self.asked.swap(0, Ordering::AcqRel);
+        self.hear(asked, Some(gate));
+    }
+
+    /// Takes a stale or broken adapter out, for the slot's own thread. Does not wait for a holder: it
+    /// does that for us, after unlocking.
     pub(crate) fn take_if_stale(&self, generation: &Generation) -> Option<T> {
-        loop {
-            let mut guard = match self.adapter.try_lock() {
-                Some(guard) => guard,
-                None if mutant("pass-over-in-silence") => return None,
-                None => {
-                    // ORDERING: AcqRel; pairs with the swap in `after_unlock`: see `lock_by_waiting`.
-                    self.asked.fetch_or(PASSED_OVER, Ordering::AcqRel);
-                    self.adapter.try_lock()?
-                }
-            };
-            let now = generation.now();
-            let stale = guard.take_if(|built| !built.is_of(now));
-            drop(guard);
-            let passed_over = self.after_unlock();
-            if stale.is_some() || !passed_over {
-                return self.counted_out(stale);
+        self.take_if_stale_with(generation, |_, stale| stale)
+    }
+
+    /// As `take_if_stale`, for another thread: the slot's own waits for the end of what is taken.
+    pub(crate) fn end_if_stale(&self, generation: &Generation) -> Option<Ending<'_, T>> {
+        self.take_if_stale_with(generation, |gate, stale| Ending::of(self, gate, stale))
+    }
+
+    /// Makes what `then` says of a stale or broken adapter, with the slot still locked.
+    fn take_if_stale_with<S>(
+        &self,
+        generation: &Generation,
+        then: impl FnOnce(&mut Gate, T) -> S,
+    ) -> Option<S> {
+        let mut gate = lock(&self.gate);
+        let mut guard = match self.adapter.try_lock() {
+            Some(guard) => guard,
+            None if mutant("pass-over-in-silence") => return None,
+            None => {
+                // ORDERING: AcqRel; pairs with the swap in `after_unlock`: see `lock_in_gate`.
+                self.asked.fetch_or(PASSED_OVER, Ordering::AcqRel);
+                self.adapter.try_lock()?
             }
-        }
+        };
+        let now = generation.now();
+        let stale = self.counted_out(guard.take_if(|built| !built.is_of(now)));
+        let stale = stale.map(|adapter| then(&mut gate, adapter));
+        drop(guard);
+        self.after_unlock_in_gate(&gate);
+        stale
     }
 
     /// Takes whatever lies there, waiting for the holder. For the slot's own thread, or when that
@@ -113,19 +161,42 @@ impl<T> Slot<T> {
         self.counted_out(built)
     }
 
-    /// As `take`, for a thread that is not the slot's own; also says whether the adapter's user has
-    /// just panicked.
-    ///
-    /// The slot's own thread may fill it again before `after_unlock`, and an invalidation may find
-    /// that use under way: the mark that it leaves is read here, so what it stands for is done here.
-    /// That adapter comes second; it is for nobody to use.
-    pub(crate) fn take_judged(&self, generation: &Generation) -> (Option<Result<T, T>>, Option<T>) {
-        let built = self.lock().take();
-        let passed_over = self.after_unlock() && !mutant("drain-swallows-mark");
-        let stale = if passed_over { self.take_if_stale(generation) } else { None };
+    /// As `take`, for a thread that is not the slot's own, which may fill it again at once. In the
+    /// gate, so that no invalidation that finds that use under way is heard here in its place.
+    pub(crate) fn take_judged(&self) -> Option<Taken<'_, T>> {
+        let (mut gate, mut guard) = self.lock_in_gate();
+        let built = guard.take();
         let broken = built.as_ref().is_some_and(Built::is_broken);
-        let taken = self.counted_out(built);
-        (taken.map(|adapter| if broken { Err(adapter) } else { Ok(adapter) }), stale)
+        let taken = self.counted_out(built).map(|adapter| {
+            if !broken {
+                return Taken::Whole(adapter);
+            }
+            let ending = Ending::of(self, &mut gate, adapter);
+            gate.old_one_ends &= !mutant("drain-drops-unseen");
+            Taken::Broken(ending)
+        });
+        drop(guard);
+        if mutant("drain-swallows-mark") {
+            drop(gate);
+            self.after_unlock();
+        } else {
+            self.after_unlock_in_gate(&gate);
+        }
+        taken
+    }
+
+    /// Whether another thread is ending this one's adapter. Asked with the slot locked and empty: none
+    /// can begin then.
+    pub(crate) fn old_one_ends(&self) -> bool {
+        lock(&self.gate).old_one_ends && !mutant("build-beside-the-old")
+    }
+
+    /// Waits until no other thread is ending this one's adapter.
+    pub(crate) fn wait_for_the_end(&self) {
+        let mut gate = lock(&self.gate);
+        while gate.old_one_ends {
+            gate = wait(&self.changed, gate);
+        }
     }
 
     /// Waits for the holder.
@@ -145,5 +216,50 @@ impl<T> Slot<T> {
         // ORDERING: Relaxed; as in `count_in`.
         self.live.fetch_sub(1, Ordering::Relaxed);
         Some(built.into_adapter())
+    }
+}
+
+/// What `drain` finds.
+pub(crate) enum Taken<'a, T> {
+    Whole(T),
+    /// Its user has just panicked: it is for nobody to use.
+    Broken(Ending<'a, T>),
+}
+
+/// An adapter on its way out, in the hands of another thread than its own, which builds no other
+/// until this is dropped.
+///
+/// While a thread has one of these it does not wait for those of others: see [`table::may_wait`].
+pub(crate) struct Ending<'a, T> {
+    /// Dropped first.
+    adapter: T,
+    away: Away<'a, T>,
+}
+
+/// The slot's own thread may build again at the drop of this.
+struct Away<'a, T> {
+    slot: &'a Slot<T>,
+    _ending: table::EndingHere,
+}
+
+impl<'a, T> Ending<'a, T> {
+    /// `slot` is locked, and `adapter` was just taken out of it.
+    fn of(slot: &'a Slot<T>, gate: &mut Gate, adapter: T) -> Self {
+        gate.old_one_ends = true;
+        Self { adapter, away: Away { slot, _ending: table::EndingHere::begin() } }
+    }
+
+    /// Ends the adapter by `end`, also if that panics.
+    pub(crate) fn by(self, end: impl FnOnce(T)) {
+        let away = self.away;
+        end(self.adapter);
+        drop(away);
+    }
+}
+
+impl<T> Drop for Away<'_, T> {
+    fn drop(&mut self) {
+        lock(&self.slot.gate).old_one_ends = false;
+        self.slot.changed.notify_all();
     }
 }

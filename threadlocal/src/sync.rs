@@ -31,7 +31,12 @@ mod chosen {
 #[cfg(loom)]
 mod chosen {
     pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-    pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard, MutexGuard as TryLockGuard};
+    pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+    use std::ops::{Deref, DerefMut};
+    use std::sync::{Mutex as Data, MutexGuard as DataGuard, PoisonError};
+
+    use loom::sync::atomic::AtomicBool;
 
     macro_rules! const_thread_local {
         ($name:ident: $type:ty = $value:expr) => {
@@ -40,20 +45,51 @@ mod chosen {
     }
     pub(crate) use const_thread_local;
 
-    /// What the crate uses of `spin::mutex::SpinMutex`, within the model's sight.
-    pub(crate) struct TryLock<T>(Mutex<T>);
+    /// What the crate uses of `spin::mutex::SpinMutex`, within the model's sight and with the orderings
+    /// of its own. Loom's own lock will not do: it cannot be taken again after a panic of its holder.
+    pub(crate) struct TryLock<T> {
+        held: AtomicBool,
+        /// Only locked by whoever holds the lock: never waited for, and unseen by the model.
+        data: Data<T>,
+    }
+
+    pub(crate) struct TryLockGuard<'a, T> {
+        held: &'a AtomicBool,
+        data: Option<DataGuard<'a, T>>,
+    }
 
     impl<T> TryLock<T> {
         pub(crate) fn new(value: T) -> Self {
-            Self(Mutex::new(value))
+            Self { held: AtomicBool::new(false), data: Data::new(value) }
         }
 
         pub(crate) fn try_lock(&self) -> Option<TryLockGuard<'_, T>> {
-            match self.0.try_lock() {
-                Ok(guard) => Some(guard),
-                Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-                Err(std::sync::TryLockError::WouldBlock) => None,
-            }
+            // ORDERING: as spin's: Acquire pairs with the Release of the unlocking.
+            self.held.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).ok()?;
+            let data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
+            Some(TryLockGuard { held: &self.held, data: Some(data) })
+        }
+    }
+
+    impl<T> Deref for TryLockGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            self.data.as_ref().expect("taken out by the drop alone")
+        }
+    }
+
+    impl<T> DerefMut for TryLockGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            self.data.as_mut().expect("taken out by the drop alone")
+        }
+    }
+
+    impl<T> Drop for TryLockGuard<'_, T> {
+        fn drop(&mut self) {
+            self.data = None;
+            // ORDERING: as spin's: Release pairs with the Acquire in `try_lock`.
+            self.held.store(false, Ordering::Release);
         }
     }
 

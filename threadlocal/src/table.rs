@@ -2,13 +2,14 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64 as StaticU64, Ordering};
 
 use crate::error::ThreadExiting;
 use crate::stamp::Stamp;
 use crate::storage::Storage;
-use crate::sync::const_thread_local;
+use crate::sync::{const_thread_local, mutant};
 
 /// A thread's seat in one storage. It never leaves its thread.
 pub(crate) trait Seat: Any {
@@ -18,6 +19,34 @@ pub(crate) trait Seat: Any {
     /// The thread ends, or says that it is done: gives up the adapter, for good. May be called
     /// again, and inside a use, after which it then happens.
     fn leave(&self);
+}
+
+/// Whether the calling thread may wait for another to end an adapter: not while it ends one itself, so
+/// that no two wait for each other, and not once it is exiting.
+pub(crate) fn may_wait() -> bool {
+    mutant("wait-while-ending") || TABLE.try_with(|table| table.ending.get() == 0).unwrap_or(false)
+}
+
+/// The calling thread ends an adapter of another, which may wait for it, until this is dropped.
+pub(crate) struct EndingHere(PhantomData<*const ()>);
+
+impl EndingHere {
+    pub(crate) fn begin() -> Self {
+        // An exiting thread waits for nobody anyhow.
+        let _ = TABLE.try_with(|table| table.ending.set(table.ending.get() + 1));
+        Self(PhantomData)
+    }
+}
+
+impl Drop for EndingHere {
+    fn drop(&mut self) {
+        let _ = TABLE.try_with(|table| {
+            table.ending.set(table.ending.get() - 1);
+            if table.ending.get() == 0 && table.leaves_later.take() {
+                table.leave();
+            }
+        });
+    }
 }
 
 const_thread_local!(TABLE: Table = Table::new());
@@ -74,10 +103,19 @@ pub fn sweep() {
 /// last is done with its adapters when it says so. Until it returns, `with` on this thread is
 /// [`UseError::ThreadExiting`](crate::UseError::ThreadExiting), as it is at a thread's end;
 /// afterwards the thread can build new ones. Inside a `with` that adapter's own turn comes when it
-/// returns. Blocks while another thread's `for_each` looks at this thread's adapter.
+/// returns. Blocks while another thread's `for_each` looks at this thread's adapter, or its
+/// `invalidate`, `for_each` or `drain` ends it. Inside an adapter's `Drop` or `on_retire` where this
+/// thread's own `invalidate`, `for_each` or `drain` ends the adapter of another, it happens when that
+/// is over.
 pub fn leave() {
     // A thread whose table is gone has left already.
-    let _ = TABLE.try_with(Table::leave);
+    let _ = TABLE.try_with(|table| {
+        if table.ending.get() == 0 {
+            table.leave();
+        } else {
+            table.leaves_later.set(true);
+        }
+    });
 }
 
 /// One thread's seats, by the index of their storage. Every borrow of `places` ends before foreign
@@ -87,6 +125,10 @@ struct Table {
     /// What `ENDED` was at the last sweep.
     swept: Cell<u64>,
     leaving: Cell<bool>,
+    /// How many adapters of other threads this one is just ending, each inside the one before.
+    ending: Cell<usize>,
+    /// `leave` was called meanwhile.
+    leaves_later: Cell<bool>,
 }
 
 struct Place {
@@ -97,7 +139,13 @@ struct Place {
 
 impl Table {
     const fn new() -> Self {
-        Self { places: RefCell::new(Vec::new()), swept: Cell::new(0), leaving: Cell::new(false) }
+        Self {
+            places: RefCell::new(Vec::new()),
+            swept: Cell::new(0),
+            leaving: Cell::new(false),
+            ending: Cell::new(0),
+            leaves_later: Cell::new(false),
+        }
     }
 
     #[inline]
