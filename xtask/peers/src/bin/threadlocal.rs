@@ -4,6 +4,9 @@
 //! `&mut`. Each hit finds its storage anew (`black_box`): a use in a program stands alone, and no
 //! look-up may be lifted out of the bench's loop. What a peer does not promise is said in the table of
 //! the crate's docs.
+//!
+//! A bare mutex in hand stands beside them as the floor for all that keep other threads out: a hit's
+//! two read-modify-writes, and nothing else.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -27,6 +30,7 @@ const CRATE: &str = "`thread_local` crate, `RefCell`";
 const CRATE_MUTEX: &str = "`thread_local` crate, `Mutex<Option<_>>`";
 const CRATE_RENEWED: &str = "the same, with a generation to invalidate by";
 const OS: &str = "os-thread-local, `RefCell`";
+const BARE: &str = "a bare `Mutex<Option<_>>` in hand, no look-up";
 const LOCKED_MAP: &str = "`RwLock<HashMap<ThreadId, Mutex<_>>>`";
 
 /// What a hit does.
@@ -106,6 +110,15 @@ fn contest(threads: u64, hits: u64, settings: &Settings) -> Outcome {
                     .for_each(|_| black_box(&os).with(|counter| hit(&mut counter.borrow_mut())))
             })
         })
+        .entry(BARE, || {
+            run(&|hits| {
+                let own = Mutex::new(Some(0));
+                for _ in 0..hits {
+                    let mut slot = black_box(&own).try_lock().expect("no re-entry in this bench");
+                    hit(slot.get_or_insert(0));
+                }
+            })
+        })
         .entry(LOCKED_MAP, || run(&|hits| (0..hits).for_each(|_| in_locked_map(black_box(&map)))))
         .run(settings)
 }
@@ -141,10 +154,13 @@ fn in_locked_map(map: &RwLock<HashMap<ThreadId, Mutex<u64>>>) {
 fn main() {
     let settings = Settings::from_args();
     let alone = contest(1, settings.scaled(5_000_000), &settings);
+    let pair = contest(2, settings.scaled(2_000_000), &settings);
     let crowd = contest(4, settings.scaled(1_000_000), &settings);
 
     let mut bars = Bars::new("threadlocal");
-    for (outcome, threads, over_map) in [(&alone, "1 thread", 5.0), (&crowd, "4 threads", 10.0)] {
+    let contests =
+        [(&alone, "1 thread", 5.0), (&pair, "2 threads", 10.0), (&crowd, "4 threads", 10.0)];
+    for (outcome, threads, over_map) in contests {
         bars.at_most(
             &format!("`PerThreadLocal`'s handle ÷ the crate, {threads}"),
             outcome.ratio(PINNED_LOCAL, CRATE),
