@@ -203,40 +203,125 @@ mod tests {
         assert!(near.is_some_and(|near| near * 365.0 <= 1.0 && near * 365.0 > 0.9), "{near:?}");
     }
 
-    #[test]
-    fn a_panic_ends_a_batch_and_those_before_it_share_the_time_it_took() {
-        fn busy() {
-            let start = Instant::now();
-            while start.elapsed() < Duration::from_millis(4) {}
-        }
-        let limits = Limits { capacity: 8, batch: 4, shares: 2, grows: true, keep: true };
+    const LIMITS: Limits = Limits { capacity: 8, batch: 4, shares: 2, grows: true, keep: true };
+
+    /// What `look` finds at a worker of a queue of such limits, whose tasks `run`.
+    fn at_work<V>(limits: Limits, run: impl Fn(u32), look: impl FnOnce(&mut dyn AtWork) -> V) -> V {
         let shared: Arc<Shared<u32, u32>> = Arc::new(Shared::new(limits));
         let job = Job {
             init: |_| (),
             run: |(): &mut (), task: u32, _: &Context<u32>| {
-                busy();
-                assert_ne!(task, 1, "the second");
+                run(task);
                 Step::Done(task)
             },
             on_panic: OnPanic::Report,
         };
         let context = Context::new(Arc::clone(&shared) as _, WorkerId(0));
         let (shared, job, id) = (&shared, &job, WorkerId(0));
-        let mut worker =
-            Worker { shared, job, id, context, finished: Finished::new(), mean_ns: None };
-        let mut batch: VecDeque<_> =
-            (0..4_u32).map(|task| Entry::charged(Ticket(u64::from(task)), task)).collect();
-        assert!(!worker.run_batch(&mut batch, &mut (), true));
-        assert_eq!((batch.len(), worker.finished.ended, worker.finished.panicked), (2, 2, 1));
-        let [Outcome::Done { elapsed, value: 0, .. }, Outcome::Panicked(report)] =
-            worker.finished.outcomes.as_slice()
-        else {
-            panic!("{:?}", worker.finished.outcomes);
+        let finished = Finished::new();
+        look(&mut Worker { shared, job, id, context, finished, mean_ns: None })
+    }
+
+    /// A worker whatever its closures.
+    trait AtWork {
+        fn run(&mut self, batch: &mut VecDeque<Entry<u32>>, fresh: bool) -> bool;
+        fn takes(&self) -> (usize, usize);
+        fn mean_ns(&mut self) -> &mut Option<u128>;
+        fn finished(&self) -> &Finished<u32, u32>;
+        fn cancel(&self);
+    }
+
+    impl<I: Fn(WorkerId), F: Fn(&mut (), u32, &Context<u32>) -> Step<u32, u32>> AtWork
+        for Worker<'_, u32, u32, I, F>
+    {
+        fn run(&mut self, batch: &mut VecDeque<Entry<u32>>, fresh: bool) -> bool {
+            self.run_batch(batch, &mut (), fresh)
+        }
+
+        fn takes(&self) -> (usize, usize) {
+            let size = self.batch_size();
+            (size.least, size.most)
+        }
+
+        fn mean_ns(&mut self) -> &mut Option<u128> {
+            &mut self.mean_ns
+        }
+
+        fn finished(&self) -> &Finished<u32, u32> {
+            &self.finished
+        }
+
+        fn cancel(&self) {
+            self.shared.cancel(|_| ());
+        }
+    }
+
+    fn batch_of(count: u32) -> VecDeque<Entry<u32>> {
+        (0..count).map(|task| Entry::charged(Ticket(u64::from(task)), task)).collect()
+    }
+
+    #[test]
+    fn a_panic_ends_a_batch_and_those_before_it_share_the_time_it_took() {
+        let nap = Duration::from_millis(4);
+        let run = |task| {
+            let start = Instant::now();
+            while start.elapsed() < nap {}
+            assert_ne!(task, 1, "the second");
         };
-        assert_eq!(report.ticket(), Ticket(1));
-        assert!(*elapsed >= Duration::from_millis(4), "the mean of two: {elapsed:?}");
-        assert!(worker.mean_ns.is_some_and(|mean_ns| mean_ns >= 4_000_000));
-        assert!(worker.run_batch(&mut batch, &mut (), true));
-        assert_eq!((batch.len(), worker.finished.ended), (0, 4));
+        at_work(LIMITS, run, |worker| {
+            let mut batch = batch_of(4);
+            assert!(!worker.run(&mut batch, true));
+            let finished = worker.finished();
+            assert_eq!((batch.len(), finished.ended, finished.panicked), (2, 2, 1));
+            let [Outcome::Done { elapsed, value: 0, .. }, Outcome::Panicked(report)] =
+                finished.outcomes.as_slice()
+            else {
+                panic!("{:?}", finished.outcomes);
+            };
+            assert_eq!(report.ticket(), Ticket(1));
+            assert!(*elapsed >= nap, "the mean of two: {elapsed:?}");
+            assert!(worker.mean_ns().is_some_and(|mean_ns| mean_ns >= nap.as_nanos()));
+            assert!(worker.run(&mut batch, true));
+            assert_eq!((batch.len(), worker.finished().ended), (0, 4));
+        });
+    }
+
+    #[test]
+    fn short_tasks_are_taken_together_where_that_is_asked_for() {
+        at_work(
+            LIMITS,
+            |_| (),
+            |worker| {
+                assert_eq!(worker.takes(), (1, 1), "nobody knows yet how long they take");
+                *worker.mean_ns() = Some(1_000);
+                assert_eq!(worker.takes(), (2, 4));
+            },
+        );
+        for (batch, keep, measured) in [(1, false, false), (1, true, true), (4, false, true)] {
+            let limits = Limits { batch, keep, ..LIMITS };
+            let run = |_| while Instant::now().elapsed().is_zero() {};
+            at_work(limits, run, |worker| {
+                worker.run(&mut batch_of(1), true);
+                assert_eq!(worker.mean_ns().is_some(), measured, "{batch} {keep}");
+                *worker.mean_ns() = Some(1);
+                assert_eq!(worker.takes(), (batch, batch));
+            });
+        }
+    }
+
+    #[test]
+    fn of_a_batch_that_is_cancelled_only_what_has_started_runs() {
+        for (fresh, ended) in [(true, 1), (false, 0)] {
+            at_work(
+                LIMITS,
+                |_| (),
+                |worker| {
+                    worker.cancel();
+                    assert!(worker.run(&mut batch_of(3), fresh));
+                    let finished = worker.finished();
+                    assert_eq!((finished.ended, finished.unstarted.len()), (ended, 3 - ended));
+                },
+            );
+        }
     }
 }
