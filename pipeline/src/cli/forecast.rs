@@ -248,7 +248,8 @@ impl Walk<'_> {
         let def = &self.graph.stages[stage];
         let name = StepName { stage: &def.name, item: &item };
         let key = cache_key(&def.name, def.settings.version, &inputs);
-        let call = idempotency_key(self.pipeline, self.run, name, &key);
+        let (pipeline, run) = (self.pipeline, self.run);
+        let call = || idempotency_key(pipeline, run, name, &key);
         let needs = self.index.needs(stage, at);
         let partial = |need: &Need| matches!(need, Need::Many(all) if all.there.is_some());
         let reason = match cached(&self.found, name, &key, &call)? {

@@ -111,7 +111,7 @@ impl Engine {
             let stage = &self.stages[ready.stage];
             let name = StepName { stage: &stage.name, item: &ready.item };
             let key = cache_key(&stage.name, stage.settings.version, &ready.inputs);
-            let call = idempotency_key(&self.pipeline, &self.run, name, &key);
+            let call = || idempotency_key(&self.pipeline, &self.run, name, &key);
             match self.store.cached(name, &key, &call) {
                 Ok(Cached::Hit { hash }) => {
                     let id = StepId { stage: ready.stage, at: ready.at };
@@ -126,6 +126,7 @@ impl Engine {
                 }
                 Ok(Cached::Miss(miss)) => {
                     self.tell(&Event::Queued { stage: ready.stage, item: ready.item.shown() });
+                    let call = call();
                     self.submit(Task::new(ready, key, call, miss));
                 }
                 Err(error) => self.fail(error),

@@ -64,7 +64,8 @@ impl Index {
         debug_assert!(self.item(at).steps[slot] != Step::Settled, "a step ends once");
         self.item_mut(at).steps[slot] = Step::Settled;
         self.unsettled[stage] -= 1;
-        self.change.ended |= self.unsettled[stage] == 0;
+        // While items may still come, a stage is without steps again and again: nobody's news.
+        self.change.ended |= self.is_finished(stage);
         self.work.push_back(Work::Ended { at, late_from });
     }
 

@@ -35,14 +35,12 @@ pub(crate) fn cached(
     recorded: &impl Recorded,
     step: StepName<'_>,
     key: &Digest,
-    call: &str,
+    call: &dyn Fn() -> String,
 ) -> Result<Cached, RunError> {
     let mut stale_files = false;
     let mut why = Why::New;
     let node = step.item.record("step", step.stage);
-    if recorded.holds(&node)
-        && let Some(found) = recorded.read::<Found>(&node)?
-    {
+    if let Some(found) = recorded.read::<Found>(&node)? {
         let missing = || found.files.iter().find_map(|file| file.missing(recorded.run_dir()));
         if found.key != *key {
             stale_files = !found.files.is_empty();
@@ -55,10 +53,8 @@ pub(crate) fn cached(
         }
     }
     let start = step.item.record("start", step.stage);
-    let in_doubt = recorded.holds(&start)
-        && recorded
-            .read::<StartRecord>(&start)?
-            .is_some_and(|start| !start.over && start.idempotency_key == call);
+    let begun = recorded.read::<StartRecord>(&start)?;
+    let in_doubt = begun.is_some_and(|start| !start.over && start.idempotency_key == call());
     let failed = recorded.holds(&step.item.record("fail", step.stage));
     Ok(Cached::Miss(Miss { why, stale_files, failed, in_doubt }))
 }

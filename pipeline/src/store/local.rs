@@ -28,9 +28,10 @@ pub(crate) struct LocalStore {
     records: Records,
     window: usize,
     ready: Mutex<Ready>,
-    /// Notified when a window has room, a list is to be opened, a stage may have ended, or the run
-    /// ends.
-    changed: Condvar,
+    /// Notified when a source has something to do, or the run ends.
+    sources: Condvar,
+    /// Notified when a stage may have ended, or the run ends.
+    stages: Condvar,
 }
 
 /// What threads share. Whoever records a result enters it here after the record is written, so a
@@ -38,8 +39,20 @@ pub(crate) struct LocalStore {
 struct Ready {
     index: Index,
     ended: bool,
-    /// By scope: its source found the window full and sleeps.
-    full: Vec<bool>,
+    /// By scope. A wake-up costs a switch of threads, so it is not made for each item.
+    sources: Vec<Source>,
+}
+
+/// What a source sleeps for. Set by itself, and set to `Awake` by who wakes it.
+#[derive(Clone, Copy)]
+enum Source {
+    Awake,
+    /// Its window is full.
+    Full,
+    /// Its window has room, and is to become half empty.
+    Gathering,
+    /// There is no list to be opened.
+    Idle,
 }
 
 /// A run's checkpoint, read and written in the schema of [`crate::record`].
@@ -124,10 +137,11 @@ impl LocalStore {
         values: &[(usize, Cell)],
         window: usize,
     ) -> (Self, Change) {
-        let full = vec![false; plan.scopes.len()];
+        let sources = vec![Source::Awake; plan.scopes.len()];
         let (index, change) = Index::new(plan, values);
-        let ready = Mutex::new(Ready { index, ended: false, full });
-        (LocalStore { records, window, ready, changed: Condvar::new() }, change)
+        let ready = Mutex::new(Ready { index, ended: false, sources });
+        let (sources, stages) = (Condvar::new(), Condvar::new());
+        (LocalStore { records, window, ready, sources, stages }, change)
     }
 
     fn lock(&self) -> MutexGuard<'_, Ready> {
@@ -136,16 +150,27 @@ impl LocalStore {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes whom the change concerns: see [`Store::await_room`] for windows.
+    /// Wakes whom the change concerns.
     fn announce(&self, mut ready: MutexGuard<'_, Ready>, change: &Change) {
         let mut wake = change.ended;
         for &scope in &change.room {
-            let first = std::mem::take(&mut ready.full[scope]);
-            wake |= first || ready.index.has_lists(scope) || self.is_half_empty(&ready, scope);
+            let due = match ready.sources[scope] {
+                Source::Awake => false,
+                Source::Full => ready.index.has_room(scope, self.window),
+                Source::Gathering => self.is_half_empty(&ready, scope),
+                Source::Idle => ready.index.has_lists(scope),
+            };
+            if due {
+                ready.sources[scope] = Source::Awake;
+                wake = true;
+            }
         }
         drop(ready);
         if wake {
-            self.changed.notify_all();
+            self.sources.notify_all();
+        }
+        if change.ended {
+            self.stages.notify_all();
         }
     }
 
@@ -153,8 +178,11 @@ impl LocalStore {
         ready.index.has_room(scope, self.window.div_ceil(2))
     }
 
-    fn wait<'r>(&self, ready: MutexGuard<'r, Ready>) -> MutexGuard<'r, Ready> {
-        self.changed.wait(ready).unwrap_or_else(PoisonError::into_inner)
+    /// Blocks until the run ends or `done`, which a change of stages brings about.
+    fn await_stages(&self, done: impl Fn(&Index) -> bool) {
+        let waiting = |ready: &mut Ready| !ready.ended && !done(&ready.index);
+        let waited = self.stages.wait_while(self.lock(), waiting);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -169,7 +197,12 @@ impl Store for LocalStore {
         Ok(change)
     }
 
-    fn cached(&self, step: StepName<'_>, key: &Digest, call: &str) -> Result<Cached, RunError> {
+    fn cached(
+        &self,
+        step: StepName<'_>,
+        key: &Digest,
+        call: &dyn Fn() -> String,
+    ) -> Result<Cached, RunError> {
         cached(&self.records, step, key, call)
     }
 
@@ -253,23 +286,26 @@ impl Store for LocalStore {
     fn await_room(&self, scope: usize) -> bool {
         let mut ready = self.lock();
         while !ready.ended && !ready.index.has_room(scope, self.window) {
-            ready.full[scope] = true;
-            ready = self.wait(ready);
+            ready.sources[scope] = Source::Full;
+            ready = self.sources.wait(ready).unwrap_or_else(PoisonError::into_inner);
             if ready.ended || !ready.index.has_room(scope, self.window) {
                 continue;
             }
             // The first slot is free. Waking for each would cost two switches of threads an item,
             // so it waits for half of them, but not long: the others may be held for an hour.
+            ready.sources[scope] = Source::Gathering;
             let until = |ready: &mut Ready| !ready.ended && !self.is_half_empty(ready, scope);
-            let gathered = self.changed.wait_timeout_while(ready, GATHER, until);
+            let gathered = self.sources.wait_timeout_while(ready, GATHER, until);
             ready = gathered.unwrap_or_else(PoisonError::into_inner).0;
         }
+        ready.sources[scope] = Source::Awake;
         !ready.ended
     }
 
     fn await_list(&self, scope: usize) -> Option<u32> {
         let mut ready = self.lock();
         loop {
+            ready.sources[scope] = Source::Awake;
             if ready.ended {
                 return None;
             }
@@ -279,27 +315,23 @@ impl Store for LocalStore {
             if ready.index.is_sealed(scope) {
                 return None;
             }
-            ready = self.wait(ready);
+            ready.sources[scope] = Source::Idle;
+            ready = self.sources.wait(ready).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     fn await_stage(&self, stage: usize) {
-        let mut ready = self.lock();
-        while !ready.ended && !ready.index.is_finished(stage) {
-            ready = self.wait(ready);
-        }
+        self.await_stages(|index| index.is_finished(stage));
     }
 
     fn await_over(&self) {
-        let mut ready = self.lock();
-        while !ready.ended && !ready.index.is_over() {
-            ready = self.wait(ready);
-        }
+        self.await_stages(Index::is_over);
     }
 
     fn end(&self) {
         self.lock().ended = true;
-        self.changed.notify_all();
+        self.sources.notify_all();
+        self.stages.notify_all();
     }
 
     fn target(&self, wire: Wire) -> Option<Need> {

@@ -94,8 +94,14 @@ pub(crate) trait Store: Send + Sync {
     /// ready by it.
     fn seed(&self, parent: u32, scope: usize, seed: Seed) -> Result<Change, Duplicate>;
 
-    /// What is recorded of a step whose cache key is `key`, and of its call.
-    fn cached(&self, step: StepName<'_>, key: &Digest, call: &str) -> Result<Cached, RunError>;
+    /// What is recorded of a step whose cache key is `key`, and of its call, whose idempotency key
+    /// is asked for only where a call was begun.
+    fn cached(
+        &self,
+        step: StepName<'_>,
+        key: &Digest,
+        call: &dyn Fn() -> String,
+    ) -> Result<Cached, RunError>;
 
     /// A step whose result was recorded before is done: which became ready by it.
     fn reused(&self, id: StepId, hash: Digest) -> Change;
