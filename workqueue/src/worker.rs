@@ -266,7 +266,10 @@ mod tests {
         let nap = Duration::from_millis(20);
         let run = |task| {
             std::thread::sleep(nap);
-            assert_ne!(task, 1, "the second");
+            if task == 1 {
+                // Without the hook, whose message can take longer than all the tasks.
+                std::panic::resume_unwind(Box::new("the second"));
+            }
         };
         at_work(LIMITS, run, |worker| {
             let mut batch = batch_of(4);
