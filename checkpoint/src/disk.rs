@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use atomicwrites::{AtomicFile, OverwriteBehavior};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::lock::Lock;
 use crate::vfs::{File, Flush, Folder, Identity, LOCK, LOG, LockFile, QUARANTINE, VIEW, Writing};
@@ -115,9 +116,9 @@ impl Folder for Disk {
     }
 
     fn identity(&self, name: &str) -> io::Result<Option<Identity>> {
-        match rustix::fs::statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(Identity { device: stat.st_dev, inode: stat.st_ino })),
-            Err(rustix::io::Errno::NOENT) => Ok(None),
+        match identity_at(&self.folder, name) {
+            Ok(identity) => Ok(Some(identity)),
+            Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -258,6 +259,36 @@ impl Folder for Disk {
     }
 }
 
+/// Which file a name stands for, without a look at its times.
+///
+/// Since Linux 6.13 somebody who asks for a file's times makes the next write to it take a time that
+/// is new to the nanosecond ("multigrain timestamps", Documentation/filesystems/multigrain-ts.rst):
+/// the inode changes with every record then, and every flush commits it. Each save looks at the log,
+/// so that would cost it half as much again.
+#[cfg(target_os = "linux")]
+fn identity_at(folder: &OwnedFd, name: &str) -> Result<Identity, Errno> {
+    let (flags, wanted) = (AtFlags::SYMLINK_NOFOLLOW, rustix::fs::StatxFlags::INO);
+    match rustix::fs::statx(folder, name, flags, wanted) {
+        Ok(found) => Ok(Identity {
+            device: rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor),
+            inode: found.stx_ino,
+        }),
+        // Older than Linux 4.11, or a sandbox that does not know the call.
+        Err(Errno::NOSYS | Errno::PERM) => stat_identity_at(folder, name),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn identity_at(folder: &OwnedFd, name: &str) -> Result<Identity, Errno> {
+    stat_identity_at(folder, name)
+}
+
+fn stat_identity_at(folder: &OwnedFd, name: &str) -> Result<Identity, Errno> {
+    let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(Identity { device: stat.st_dev, inode: stat.st_ino })
+}
+
 /// An open file with the identity that it was opened with.
 #[derive(Debug)]
 struct DiskFile {
@@ -281,8 +312,9 @@ impl File for DiskFile {
         self.identity
     }
 
+    /// By seeking, see [`identity_at`]; nothing here uses the descriptor's position.
     fn len(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        Ok(rustix::fs::seek(&self.file, rustix::fs::SeekFrom::End(0))?)
     }
 
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
