@@ -144,7 +144,8 @@ fn torn(file: &Inode, attempt: usize, freed: &[Vec<u8>], random: &mut Random) ->
         };
         // A flushed byte is not damaged by a later write beside it, nor by one of itself that does
         // not come through: a sector is old or new.
-        let fresh = range.start.max(file.disk.len())..range.end.max(file.disk.len()).min(len);
+        let flushed = file.disk.len().min(len);
+        let fresh = range.start.max(flushed)..range.end.max(flushed);
         match fate {
             Fate::New => bytes[range.clone()].copy_from_slice(&file.cache[range]),
             Fate::Garbage => {
