@@ -68,7 +68,6 @@ pub(crate) fn seal(
     body: &[u8],
 ) -> u32 {
     let start = out.len();
-    out.reserve(NUMBERS_AT + body.len() + 44);
     out.extend_from_slice(b"[\"00000000\",");
     // Writing to a Vec never fails.
     let _ = write!(out, "\"{prev:08x}\",{seq},{durable},");
@@ -118,7 +117,7 @@ pub(crate) fn nonce_that_fits(line: &[u8]) -> Option<u32> {
     let mut state = !crc;
     for &byte in line.get(SEALED_AT..)?.iter().rev() {
         let (index, entry) = table[(state >> 24) as usize];
-        state = ((state ^ entry) << 8) | u32::from(index ^ byte);
+        state = ((state ^ entry) << 8) + u32::from(index ^ byte);
     }
     Some(!state)
 }
@@ -166,7 +165,7 @@ fn hex(digits: Option<&[u8]>) -> Option<u32> {
             b'a'..=b'f' => digit - b'a' + 10,
             _ => return None,
         };
-        Some(sum << 4 | u32::from(value))
+        Some(sum * 16 + u32::from(value))
     })
 }
 

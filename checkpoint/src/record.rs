@@ -14,8 +14,7 @@ pub(crate) fn open(run: &RunId, nonce: u32, compacted: bool) -> Vec<u8> {
 
 /// `"put",node,time,value`.
 pub(crate) fn put(node: &str, time: &str, value: &[u8]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(node.len() + time.len() + value.len() + 16);
-    body.extend_from_slice(b"\"put\",");
+    let mut body = b"\"put\",".to_vec();
     string(&mut body, node);
     let _ = write!(body, ",\"{time}\",");
     body.extend_from_slice(value);
@@ -122,6 +121,40 @@ mod tests {
         let crc = crc32c::crc32c_append(5, &inner[12..]);
         inner[2..10].copy_from_slice(format!("{crc:08x}").as_bytes());
         assert!(parse(&inner, 5).is_none());
+    }
+
+    #[test]
+    fn numbers_end_where_json_has_them_exactly() {
+        assert_eq!(SEQ_MAX, 9_007_199_254_740_991);
+        for (seq, durable, good) in [
+            (SEQ_MAX, SEQ_MAX, true),
+            (SEQ_MAX + 1, 0, false),
+            (0, SEQ_MAX + 1, false),
+            (u64::MAX, u64::MAX, false),
+        ] {
+            let mut line = Vec::new();
+            seal(&mut line, 9, 1, seq, durable, &remove("a", TIME));
+            let record = parse(&line[..line.len() - 1], 9);
+            assert_eq!(record.map(|r| (r.seq, r.durable)), good.then_some((seq, durable)));
+        }
+    }
+
+    #[test]
+    fn a_record_has_the_fields_of_its_kind_and_no_more() {
+        for body in [
+            "\"put\",\"a\",\"t\",1,2",
+            "\"put\",\"a\",\"t\"",
+            "\"remove\",\"a\",\"t\",1",
+            "\"batch\",\"t\",[[\"put\",\"a\"]]",
+            "\"batch\",\"t\",[[\"remove\",\"a\",1]]",
+            "\"batch\",\"t\",[[\"drop\",\"a\"]]",
+            "\"base\",1,\"0000000\",\"t\"",
+            "\"base\",1,\"0000000G\",\"t\"",
+            "\"base\",-1,\"00000000\",\"t\"",
+            "\"note\",\"a\"",
+        ] {
+            assert!(parse(&line(9, body.as_bytes()), 9).is_none(), "{body}");
+        }
     }
 
     #[test]

@@ -114,3 +114,51 @@ fn what_an_earlier_life_of_a_block_left_is_not_salvaged() {
     let gaps: Vec<_> = salvaged.lost_seqs.iter().map(|s| (s.0.get(), s.1.get())).collect();
     assert_eq!((gaps, salvaged.lost.len(), salvaged.records), (vec![(3, 3)], 1, 4));
 }
+
+#[test]
+fn a_first_line_or_a_base_elsewhere_is_not_salvaged() {
+    let (salvaged, state) = salvaged(&[
+        "1,0,\"put\",\"a\",\"2026-11-24T22:43:00Z\",1",
+        "0,0,\"open\",1,\"r\",\"00000007\",true",
+        "9,0,\"base\",0,\"00000000\",\"2026-11-24T22:43:00Z\"",
+        "3,2,\"put\",\"b\",\"2026-11-24T22:43:00Z\",3",
+        "4,3,\"remove\",\"a\",\"2026-11-24T22:43:00Z\"",
+    ]);
+    assert_eq!(state, BTreeMap::from([("b".to_owned(), 3)]));
+    assert_eq!((salvaged.lost.len(), salvaged.records, salvaged.seq.get()), (2, 4, 4));
+    let gaps: Vec<_> = salvaged.lost_seqs.iter().map(|s| (s.0.get(), s.1.get())).collect();
+    assert_eq!(gaps, [(2, 2)]);
+}
+
+/// Whether `verify` calls a log of this first line damaged from its first byte on.
+fn is_refused(first: &str) -> bool {
+    let (root, run) = (folder(), RunId::new("r").unwrap());
+    std::fs::create_dir(root.path().join("r")).unwrap();
+    let log = bytes::with_checksums(format!("{first}\n").as_bytes(), 7);
+    std::fs::write(root.path().join("r/checkpoint.log"), log).unwrap();
+    matches!(checkpoint::verify(root.path(), &run), Err(Error::Corrupt { offset: 0, .. }))
+}
+
+#[test]
+fn a_first_line_is_as_every_first_line() {
+    let good = "[\"00000000\",\"00000000\",0,0,\"open\",1,\"r\",\"00000007\",false]";
+    assert!(!is_refused(good));
+    for (from, to) in [
+        (",0,0,", ",1,0,"),
+        ("\"r\"", "\"s\""),
+        ("\"open\"", "\"shut\""),
+        ("7\"", "8\""),
+        ("false", "0"),
+        ("[", " ["),
+    ] {
+        assert!(is_refused(&good.replacen(from, to, 1)), "{to}");
+    }
+    // Nothing stands before it, so its `prev` is none.
+    let follows = "[\"00000000\",\"0000000a\",0,0,\"open\",1,\"r\",\"00000007\",false]";
+    let sum = crc32c::crc32c_append(7, &follows.as_bytes()[12..]);
+    let follows = follows.replacen("00000000", &format!("{sum:08x}"), 1);
+    let (root, run) = (folder(), RunId::new("r").unwrap());
+    std::fs::create_dir(root.path().join("r")).unwrap();
+    std::fs::write(root.path().join("r/checkpoint.log"), follows + "\n").unwrap();
+    assert!(matches!(read(root.path(), &run), Err(Error::Corrupt { offset: 0, .. })));
+}
