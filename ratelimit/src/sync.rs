@@ -59,12 +59,12 @@ pub(crate) use self::real::{Spin, SpinGuard};
 mod real {
     /// A spin lock for critical sections of a few nanoseconds.
     ///
-    /// Why not a std mutex: it parks. The bucket behind one in `xtask/peers` takes 47 to 57 ns of CPU
-    /// a permit with 1 to 8 threads on two cores, this 38 to 43. Why not a compare-and-swap for one
+    /// Why not a std mutex: it parks. The bucket behind one in `xtask/peers` takes 46 to 74 ns of CPU
+    /// a permit with 1 to 8 threads on two cores, this 37 to 44. Why not a compare-and-swap for one
     /// limit: it is not faster. Nearly all of a permit's cost is reading the clock, and one
     /// uncontended lock hides behind that as well as one compare-and-swap does; with more threads
-    /// those who fail to swap begin anew. governor, which swaps, takes 41 to 55 there; with the time
-    /// stamp counter 14 to 20, this 13 to 17.
+    /// those who fail to swap begin anew. governor, which swaps, takes 40 to 51 there; with the time
+    /// stamp counter 14 to 15, this 12 to 15.
     ///
     /// Its waiters yield: on few cores a holder that was preempted then costs a yield, where
     /// spinning would cost the rest of a time slice.

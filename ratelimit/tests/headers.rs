@@ -249,6 +249,8 @@ fn what_is_garbled_is_kept_apart_and_changes_nothing() {
         ("retry-after", "1e9"),
         ("retry-after", "Wed, 31 Feb 2016 07:28:00 GMT"),
         ("retry-after", "Wed, 21 Bla 2015 07:28:00 GMT"),
+        ("retry-after", "Wed, 21 JanFeb 2015 07:28:00 GMT"),
+        ("retry-after", "Wed, 21 anF 2015 07:28:00 GMT"),
         ("retry-after", "Wed, 21 Oct 2015 24:28:00 GMT"),
         ("retry-after", ""),
         ("retry-after-ms", "NaN"),
