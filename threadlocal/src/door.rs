@@ -1,14 +1,15 @@
-//! The door of a seat: who is in does not come in again, and what he was told inside is done when he
-//! comes out.
+//! The door of a seat: what its thread was told inside is done when it comes out.
 
 use std::cell::Cell;
 
 use crate::error::UseError;
 
-/// A thread's own note on whether it is inside a use, and what becomes of the adapter afterwards.
+/// A thread's own notes on its seat. That it is inside a use it sees by the slot or by the borrow: a
+/// mark of its own would be one more thing to write on each hit.
 #[derive(Debug, Default)]
 pub(crate) struct Door {
-    busy: Cell<bool>,
+    /// The thread goes through everybody's adapters, with none of its own in hand.
+    touring: Cell<bool>,
     after: Cell<After>,
     left: Cell<bool>,
 }
@@ -26,21 +27,13 @@ pub(crate) enum After {
 }
 
 impl Door {
-    /// Goes in; false if the thread is in already.
     #[inline]
-    pub(crate) fn enter(&self) -> bool {
-        !self.busy.replace(true)
+    pub(crate) fn is_touring(&self) -> bool {
+        self.touring.get()
     }
 
-    /// Goes out. Says whether something was asked for meanwhile: see `take_after`.
-    #[inline]
-    pub(crate) fn go_out(&self) -> bool {
-        self.busy.set(false);
-        self.has_after()
-    }
-
-    pub(crate) fn is_busy(&self) -> bool {
-        self.busy.get()
+    pub(crate) fn set_touring(&self, touring: bool) {
+        self.touring.set(touring);
     }
 
     /// Says what to do after the use that is under way.

@@ -9,7 +9,7 @@ use crate::error::{Reentry, UseError};
 use crate::local::Local;
 use crate::registry::{Registry, Retirement};
 use crate::seat::SharedSeat;
-use crate::slot::Slot;
+use crate::slot::{Guard, Slot};
 use crate::storage::Storage;
 use crate::sync::Arc;
 use crate::table;
@@ -189,20 +189,22 @@ impl<T: Send + 'static, E: 'static> PerThread<T, E> {
     pub fn for_each(&self, mut f: impl FnMut(&mut T)) -> Result<(), Reentry> {
         // A thread at its end has no seat and cannot be inside anything.
         let seat = self.shared.seat().ok();
-        let visit = match &seat {
-            Some(seat) => Some(seat.visit(&self.shared.retirement).ok_or(Reentry)?),
+        let tour = match &seat {
+            Some(seat) => Some(seat.tour(&self.shared.retirement).ok_or(Reentry)?),
             None => None,
         };
         for slot in self.shared.registry.all() {
-            let look = Look { slot: &slot, seat: seat.as_deref(), shared: &*self.shared };
-            if let Some(built) = &mut *slot.lock()
+            let seat = seat.as_deref();
+            let mut look =
+                Look { adapter: Some(slot.look()), slot: &slot, seat, shared: &*self.shared };
+            if let Some(Some(built)) = look.adapter.as_deref_mut()
                 && !built.is_broken()
             {
                 built.lend(&mut f);
             }
             drop(look);
         }
-        drop(visit);
+        drop(tour);
         Ok(())
     }
 
@@ -215,7 +217,7 @@ impl<T: Send + 'static, E: 'static> PerThread<T, E> {
     /// # Errors
     /// [`Reentry`] inside a `with` or `for_each` of this storage, without waiting for anything.
     pub fn drain(&self) -> Result<Vec<T>, Reentry> {
-        if self.shared.existing_seat().is_some_and(|seat| seat.door().is_busy()) {
+        if self.shared.existing_seat().is_some_and(|seat| seat.is_inside()) {
             return Err(Reentry);
         }
         Ok(self.shared.registry.drain(&self.shared.retirement))
@@ -276,6 +278,8 @@ impl<T> Drop for OneOff<'_, T> {
 /// A look at a slot by whoever goes through all of them. However it ends, a broken adapter is ended,
 /// and one that was invalidated meanwhile.
 struct Look<'a, T: Send + 'static, E: 'static> {
+    /// Until its drop.
+    adapter: Option<Guard<'a, T>>,
     slot: &'a Slot<T>,
     seat: Option<&'a SharedSeat<T>>,
     shared: &'a Shared<T, E>,
@@ -283,7 +287,8 @@ struct Look<'a, T: Send + 'static, E: 'static> {
 
 impl<T: Send + 'static, E: 'static> Drop for Look<'_, T, E> {
     fn drop(&mut self) {
-        if self.slot.after_unlock() || std::thread::panicking() {
+        let passed_over = self.adapter.take().is_some_and(|guard| self.slot.end_look(guard));
+        if passed_over || std::thread::panicking() {
             self.shared.end_if_stale(self.slot, self.seat);
         }
     }

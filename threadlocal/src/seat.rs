@@ -45,10 +45,14 @@ impl<T> SharedSeat<T> {
         if mutant("generation-before-busy") {
             retirement.retire_all(self.slot.take());
         }
-        let Some(visit) = self.visit(retirement) else {
+        if self.door.is_touring() {
+            return Hit::Inside(f);
+        }
+        let visit = Visit { seat: self, retirement };
+        let Some(mut guard) = self.slot.lock_to_use() else {
+            std::mem::forget(visit);
             return Hit::Inside(f);
         };
-        let mut guard = self.slot.lock();
         match &mut *guard {
             Some(built) if built.is_of(self.generation.now()) => {
                 let result = built.lend(f);
@@ -74,10 +78,11 @@ impl<T> SharedSeat<T> {
     ) -> Result<R, Missed<F, E>> {
         table::make_room();
         loop {
-            let Some(visit) = self.visit(retirement) else {
+            let visit = Visit { seat: self, retirement };
+            let Some(mut guard) = self.slot.lock_to_use() else {
+                std::mem::forget(visit);
                 return Err(Missed::Inside(f));
             };
-            let mut guard = self.slot.lock();
             let now = self.generation.now();
             let built = match &mut *guard {
                 Some(built) if built.is_of(now) => built,
@@ -109,7 +114,7 @@ impl<T> SharedSeat<T> {
 
     /// Ends this thread's adapter, after the use that is under way if there is one.
     pub(crate) fn discard(&self, retirement: &Retirement<T>) {
-        if self.door.is_busy() {
+        if self.is_inside() {
             self.door.afterwards(After::Discard);
         } else {
             retirement.retire_all(self.slot.take());
@@ -127,10 +132,18 @@ impl<T> SharedSeat<T> {
         }
     }
 
-    /// Goes in, to use the adapter or to look at everybody's; `None` if the thread is in already.
-    #[inline]
-    pub(crate) fn visit<'a>(&'a self, retirement: &'a Retirement<T>) -> Option<Visit<'a, T>> {
-        if self.door.enter() { Some(Visit { seat: self, retirement }) } else { None }
+    /// Whether this thread is inside a use, or goes through everybody's adapters.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.door.is_touring() || self.slot.is_in_use()
+    }
+
+    /// Goes through everybody's adapters until the tour is dropped; `None` if the thread is inside.
+    pub(crate) fn tour<'a>(&'a self, retirement: &'a Retirement<T>) -> Option<Tour<'a, T>> {
+        if self.is_inside() {
+            return None;
+        }
+        self.door.set_touring(true);
+        Some(Tour { seat: self, retirement })
     }
 
     /// Whether `slot` is this seat's.
@@ -145,7 +158,7 @@ impl<T> table::Seat for SharedSeat<T> {
     }
 
     fn leave(&self) {
-        if self.door.is_busy() {
+        if self.is_inside() {
             self.door.afterwards(After::Leave);
         } else if self.door.close() {
             self.registry.exit(self.id, &self.slot);
@@ -163,11 +176,9 @@ impl<T> Drop for SharedSeat<T> {
     }
 }
 
-/// One stay inside, from the door in to the door out.
-///
-/// However it ends, an adapter that is stale or broken by then is ended, and what was asked for
-/// meanwhile is done. All of that outside the door and unlocked: an adapter's `Drop` may come in.
-pub(crate) struct Visit<'a, T: 'static> {
+/// One use. However it ends, an adapter that is stale or broken by then is ended, and what was asked
+/// for meanwhile is done. All of that after the unlocking: an adapter's `Drop` may come in.
+struct Visit<'a, T: 'static> {
     seat: &'a SharedSeat<T>,
     retirement: &'a Retirement<T>,
 }
@@ -178,8 +189,7 @@ impl<T> Visit<'_, T> {
     fn end_well(self) {
         let (seat, retirement) = (self.seat, self.retirement);
         std::mem::forget(self);
-        let asked = seat.door.go_out();
-        if seat.slot.after_unlock() || asked {
+        if seat.slot.after_unlock() || seat.door.has_after() {
             seat.settle(retirement);
         }
     }
@@ -187,8 +197,20 @@ impl<T> Visit<'_, T> {
 
 impl<T> Drop for Visit<'_, T> {
     fn drop(&mut self) {
-        self.seat.door.go_out();
         self.seat.slot.after_unlock();
+        self.seat.settle(self.retirement);
+    }
+}
+
+/// A thread's way through everybody's adapters. At its end what was asked for meanwhile is done.
+pub(crate) struct Tour<'a, T: 'static> {
+    seat: &'a SharedSeat<T>,
+    retirement: &'a Retirement<T>,
+}
+
+impl<T> Drop for Tour<'_, T> {
+    fn drop(&mut self) {
+        self.seat.door.set_touring(false);
         self.seat.settle(self.retirement);
     }
 }

@@ -38,9 +38,12 @@ struct Gate {
     /// Another thread is just ending the adapter that it took from here: until then the slot's own
     /// thread builds no other. Set with the slot locked.
     old_one_ends: bool,
+    /// Another thread has the slot locked to look at what lies there. Whoever else has it locked, but
+    /// for its own thread, is in the gate.
+    looked_at: bool,
 }
 
-type Guard<'a, T> = TryLockGuard<'a, Option<Built<T>>>;
+pub(crate) type Guard<'a, T> = TryLockGuard<'a, Option<Built<T>>>;
 
 /// An invalidation may have left a stale adapter with the holder.
 const PASSED_OVER: u8 = 1;
@@ -52,23 +55,59 @@ impl<T> Slot<T> {
         Self {
             adapter: TryLock::new(None),
             asked: AtomicU8::new(0),
-            gate: Mutex::new(Gate { old_one_ends: false }),
+            gate: Mutex::new(Gate { old_one_ends: false, looked_at: false }),
             changed: Condvar::new(),
             live,
         }
     }
 
-    /// Locks, waiting for whoever holds it. After the guard is dropped, in whatever way, the holder
-    /// calls [`after_unlock`](Self::after_unlock).
+    /// Locks for a use by the slot's own thread, waiting for others; `None` if that thread is inside a
+    /// use already. After the guard is dropped, in whatever way, it calls
+    /// [`after_unlock`](Self::after_unlock).
     #[inline]
-    pub(crate) fn lock(&self) -> Guard<'_, T> {
-        match self.adapter.try_lock() {
-            Some(guard) => guard,
-            None => self.lock_in_gate().1,
+    pub(crate) fn lock_to_use(&self) -> Option<Guard<'_, T>> {
+        self.adapter.try_lock().or_else(|| self.lock_against_others())
+    }
+
+    #[cold]
+    fn lock_against_others(&self) -> Option<Guard<'_, T>> {
+        let mut gate = lock(&self.gate);
+        loop {
+            if let Some(guard) = self.adapter.try_lock() {
+                return Some(guard);
+            }
+            if !gate.looked_at {
+                return None;
+            }
+            // Cleared and heard in the gate: no bit is needed to be woken.
+            gate = wait(&self.changed, gate);
         }
     }
 
-    /// As `lock`, and stays in the gate.
+    /// Whether the slot's own thread, which asks, is inside a use.
+    pub(crate) fn is_in_use(&self) -> bool {
+        let gate = lock(&self.gate);
+        self.adapter.try_lock().is_none() && !gate.looked_at
+    }
+
+    /// Locks to look at what lies there, waiting for whoever holds it; `end_look` follows.
+    pub(crate) fn look(&self) -> Guard<'_, T> {
+        let (mut gate, guard) = self.lock_in_gate();
+        gate.looked_at = true;
+        guard
+    }
+
+    /// Says whether an invalidation passed over, as `after_unlock`.
+    pub(crate) fn end_look(&self, guard: Guard<'_, T>) -> bool {
+        let mut gate = lock(&self.gate);
+        drop(guard);
+        gate.looked_at = false;
+        // The slot's own thread waits without a word.
+        self.changed.notify_all();
+        self.after_unlock_in_gate(&gate)
+    }
+
+    /// Locks, waiting for whoever holds it, and stays in the gate.
     #[cold]
     fn lock_in_gate(&self) -> (MutexGuard<'_, Gate>, Guard<'_, T>) {
         let mut gate = lock(&self.gate);
@@ -110,12 +149,12 @@ impl<T> Slot<T> {
         asked & PASSED_OVER != 0
     }
 
-    /// As `after_unlock`, in the gate: whatever passed over came before the slot was locked, and has
-    /// found in the caller somebody to look for it.
-    fn after_unlock_in_gate(&self, gate: &Gate) {
+    /// As `after_unlock`, in the gate. If the slot was also locked there, whatever passed over came
+    /// before, and has found in the caller somebody to look for it.
+    fn after_unlock_in_gate(&self, gate: &Gate) -> bool {
         // ORDERING: AcqRel; as in `after_unlock`.
         let asked = self.asked.swap(0, Ordering::AcqRel);
-        self.hear(asked, Some(gate));
+        self.hear(asked, Some(gate))
     }
 
     /// Takes a stale or broken adapter out, for the slot's own thread. Does not wait for a holder: it
@@ -156,8 +195,10 @@ impl<T> Slot<T> {
     /// Takes whatever lies there, waiting for the holder. For the slot's own thread, or when that
     /// has no use any more: nobody fills the slot meanwhile, so no mark matters.
     pub(crate) fn take(&self) -> Option<T> {
-        let built = self.lock().take();
-        self.after_unlock();
+        let (gate, mut guard) = self.lock_in_gate();
+        let built = guard.take();
+        drop(guard);
+        self.after_unlock_in_gate(&gate);
         self.counted_out(built)
     }
 
@@ -201,8 +242,10 @@ impl<T> Slot<T> {
 
     /// Waits for the holder.
     pub(crate) fn is_empty(&self) -> bool {
-        let empty = self.lock().is_none();
-        self.after_unlock();
+        let (gate, guard) = self.lock_in_gate();
+        let empty = guard.is_none();
+        drop(guard);
+        self.after_unlock_in_gate(&gate);
         empty
     }
 

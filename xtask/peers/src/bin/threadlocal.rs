@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread::{self, ThreadId};
 
@@ -39,15 +39,36 @@ fn hit(counter: &mut u64) {
 }
 
 /// `body` on each thread, for all of its hits. Says how many there were in all.
+///
+/// Where a thread's stack and heap lie is chance, and an unlucky distance between two addresses costs
+/// whoever meets it several times a hit. So each call has other distances.
 fn on_threads(threads: u64, hits: u64, body: impl Fn(u64) + Sync) -> u64 {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    // ORDERING: Relaxed; a number that differs is all that is wanted.
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
     thread::scope(|scope| {
         let body = &body;
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(move || body(hits))).collect();
+        let shifted = move || {
+            let heap = black_box(vec![0_u8; call * 16 % 4096]);
+            deeper(call % 29, &|| body(hits));
+            drop(heap);
+        };
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(shifted)).collect();
         for worker in workers {
             worker.join().expect("no worker of a bench panics");
         }
     });
     threads * hits
+}
+
+/// `body` with so many frames more on the stack.
+fn deeper(frames: usize, body: &dyn Fn()) {
+    let frame = black_box([0_u8; 112]);
+    match frames {
+        0 => body(),
+        _ => deeper(frames - 1, body),
+    }
+    black_box(&frame);
 }
 
 thread_local! {
