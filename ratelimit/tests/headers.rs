@@ -111,6 +111,9 @@ fn the_ietf_draft() {
     ]);
     assert_eq!((hub.get("api").unwrap().limit, hub.limits.len()), (Some(500), 1));
 
+    let equals = read(&[("ratelimit", r#""a=b";r=1"#)]);
+    assert_eq!((equals.limits[0].name.as_str(), equals.limits[0].remaining), ("a=b", Some(1)));
+
     let odd = read(&[("ratelimit", r#""a, \"b;";r=1"#)]);
     assert_eq!(odd.limits[0].remaining, Some(1));
 }
