@@ -114,6 +114,9 @@ fn the_ietf_draft() {
     let equals = read(&[("ratelimit", r#""a=b";r=1"#)]);
     assert_eq!((equals.limits[0].name.as_str(), equals.limits[0].remaining), ("a=b", Some(1)));
 
+    let bare = read(&[("ratelimit", r"a\;r=1")]);
+    assert_eq!(bare.limits[0].remaining, Some(1), "no escape outside quotes");
+
     let odd = read(&[("ratelimit", r#""a, \"b;";r=1"#)]);
     assert_eq!(odd.limits[0].remaining, Some(1));
 }
@@ -274,6 +277,8 @@ fn what_is_garbled_is_kept_apart_and_changes_nothing() {
         ("ratelimit", r#""a";r=x"#),
         ("ratelimit", r#""a";r=1;t=x"#),
         ("ratelimit", r#""a""#),
+        ("ratelimit", r#""a";r=1;"#),
+        ("ratelimit", r#"a;r=1;"b"#),
         ("ratelimit", ""),
         ("ratelimit-policy", "100;w=60"),
         ("ratelimit-reset", "later"),
