@@ -74,9 +74,7 @@ impl<T, R> Shared<T, R> {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State<T, R>> {
-        // No user code runs under this lock, so that a panic under it is a broken assertion of ours;
-        // the state is whole before each of them.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        sync::lock(&self.state)
     }
 
     /// Unlocks, then wakes: the other way round, a woken thread runs straight into the lock.
