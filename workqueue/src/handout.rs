@@ -44,6 +44,7 @@ impl BatchSize {
     }
 
     /// Of `waiting` tasks, of which there is at least one, one part of `shares`.
+    #[inline]
     fn of(self, waiting: usize, shares: usize) -> usize {
         if self.most == 1 {
             1
@@ -115,7 +116,8 @@ impl<T, R> State<T, R> {
             return if over { Offer::Over } else { Offer::Wait(alarm) };
         }
         let mut charged = 0;
-        for entry in self.waiting.drain(..size.of(self.waiting.len(), self.limits.shares)) {
+        for _ in 0..size.of(self.waiting.len(), self.limits.shares) {
+            let Some(entry) = self.waiting.pop_front() else { break };
             charged += usize::from(entry.is_charged());
             batch.push_back(entry);
         }
