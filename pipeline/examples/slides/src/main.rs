@@ -73,7 +73,8 @@ fn main() -> ExitCode {
         return complain(&error, FAILED);
     }
     // A film that nobody can have must not be paid first.
-    if let Some(Err(error)) = out.as_deref().filter(|_| is_run).map(try_out) {
+    let root = args.command.root();
+    if let Some(Err(error)) = out.as_deref().filter(|_| is_run).map(|out| try_out(out, root)) {
         return complain(&error, FAILED);
     }
     let ledger = args.ledger.as_deref().filter(|_| is_run).map(Ledger::open).transpose();
@@ -137,10 +138,16 @@ fn copy(from: &Path, to: &Path) -> Result<(), Error> {
 }
 
 /// Whether [`copy`] can work, as far as that can be told beforehand. Leaves nothing behind.
-fn try_out(to: &Path) -> Result<(), Error> {
+fn try_out(to: &Path, root: &Path) -> Result<(), Error> {
     let new = unfinished(to);
+    // What is around the root is made with it, by the run.
+    let will_be = |folder: &Path| {
+        !folder.as_os_str().is_empty() && !folder.exists() && root.starts_with(folder)
+    };
     let tried = if to.is_dir() {
         Err(io::ErrorKind::IsADirectory.into())
+    } else if to.parent().is_some_and(will_be) {
+        Ok(())
     } else {
         fs::write(&new, "").and_then(|()| fs::remove_file(&new))
     };

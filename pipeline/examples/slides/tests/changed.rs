@@ -68,6 +68,17 @@ impl Made {
 }
 
 #[test]
+fn a_film_may_lie_beside_its_runs_in_a_folder_that_is_made_with_them() {
+    let folder = tempfile::tempdir().unwrap();
+    program::write_deck(folder.path(), &DECK[..1]);
+    let args = ["run", "--deck", "deck.md", "--size", "64x64"];
+    let more = ["--root", "new/runs", "--out", "new/film.mp4"];
+    let ended = program::run(folder.path(), &[&args[..], &more].concat());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(folder.path().join("new/film.mp4").is_file());
+}
+
+#[test]
 fn nothing_changed_makes_nothing() {
     Made::new().assert_makes(&[]);
 }
