@@ -57,3 +57,19 @@ impl Batch {
         self.changes.iter().try_for_each(|(node, _)| names::check_node(node))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Batch;
+
+    #[test]
+    fn a_batch_counts_its_changes_and_knows_their_names() {
+        assert!(Batch::new().is_empty());
+        assert_eq!(Batch::new().len(), 0);
+        let two = Batch::new().put("a", &1).unwrap().remove("b");
+        assert!(!two.is_empty());
+        assert_eq!(two.len(), 2);
+        two.check_names().unwrap();
+        assert!(two.remove("").check_names().is_err());
+    }
+}

@@ -153,3 +153,19 @@ pub(crate) fn create_log(folder: &dyn Folder, id: &RunId) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::Builder;
+    use crate::RunId;
+
+    #[test]
+    fn a_value_has_16_mib_and_never_more_than_1_gib() {
+        let builder = Builder::new(Path::new("runs"), &RunId::new("a").unwrap());
+        assert_eq!(builder.options.max_value_bytes, 16_777_216);
+        let builder = builder.max_value_bytes(usize::MAX);
+        assert_eq!(builder.options.max_value_bytes, 1_073_741_824);
+    }
+}

@@ -392,3 +392,6 @@ impl Inner {
         self.compacting.store(false, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -355,9 +355,14 @@ impl File for DiskFile {
 /// The kind of network file system that `path` is on, if it is on one.
 #[cfg(target_os = "linux")]
 pub(crate) fn network_kind(path: &Path) -> io::Result<Option<&'static str>> {
-    // 32 bits count, whatever the field's width and sign on this machine.
-    let number = rustix::fs::statfs(path)?.f_type & 0xffff_ffff;
-    Ok(NETWORK_KINDS.iter().find(|(known, _)| *known == number).map(|(_, kind)| *kind))
+    Ok(kind_of(rustix::fs::statfs(path)?.f_type))
+}
+
+/// 32 bits count, whatever the field's width and sign on this machine.
+#[cfg(target_os = "linux")]
+fn kind_of(number: rustix::fs::FsWord) -> Option<&'static str> {
+    let number = number & 0xffff_ffff;
+    NETWORK_KINDS.iter().find(|(known, _)| *known == number).map(|(_, kind)| *kind)
 }
 
 /// Numbers of statfs(2). FUSE is not among them: what is behind it may be local.
@@ -380,3 +385,6 @@ const NETWORK_KINDS: [(rustix::fs::FsWord, &str); 10] = [
 pub(crate) fn network_kind(_path: &Path) -> io::Result<Option<&'static str>> {
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests;

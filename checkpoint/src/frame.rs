@@ -295,3 +295,36 @@ fn next_hex<'de, A: SeqAccess<'de>>(seq: &mut A) -> Result<u32, A::Error> {
     let digits = next::<&str, A>(seq)?;
     hex(Some(digits.as_bytes())).ok_or_else(|| A::Error::custom("not eight hex digits"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Body, SEALED_AT, claimed_crc, parse, seal};
+
+    #[test]
+    fn a_record_says_when_it_was_written() {
+        for (body, expected) in [
+            ("\"put\",\"a\",\"t1\",1", "t1"),
+            ("\"remove\",\"a\",\"t2\"", "t2"),
+            ("\"batch\",\"t3\",[]", "t3"),
+            ("\"base\",0,\"00000000\",\"t4\"", "t4"),
+        ] {
+            let mut line = Vec::new();
+            seal(&mut line, 7, 0, 1, 0, body.as_bytes());
+            let record = parse(&line[..line.len() - 1], 7).unwrap();
+            assert_eq!(record.body.time(), Some(expected));
+        }
+        let open = Body::Open { format: 1, run: "a".into(), nonce: 7, compacted: false };
+        assert_eq!(open.time(), None);
+    }
+
+    #[test]
+    fn a_line_has_no_white_space_of_its_own() {
+        let mut line = b"[\"00000000\",\"00000000\" ,1,0,\"remove\",\"a\",\"t\"]".to_vec();
+        let crc = crc32c::crc32c_append(7, &line[SEALED_AT..]);
+        line[2..10].copy_from_slice(format!("{crc:08x}").as_bytes());
+        assert_eq!(claimed_crc(&line), None);
+        assert!(parse(&line, 7).is_none());
+        line.remove(22);
+        assert!(claimed_crc(&line).is_some());
+    }
+}

@@ -73,3 +73,40 @@ impl Sink for Journal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{Journal, Sink as _};
+    use crate::builder::{Options, create_log, lock_file};
+    use crate::disk::Disk;
+    use crate::recover::adopt;
+    use crate::run::Run;
+    use crate::{Durability, RunId};
+
+    /// How often a leader who expects three looks at a queue that has one more at each look.
+    fn looks(last_flush: Duration) -> usize {
+        let root = tempfile::tempdir().unwrap();
+        let id = RunId::new("a").unwrap();
+        let folder = Disk::create(root.path(), "a").unwrap();
+        create_log(&folder, &id).unwrap();
+        let view = adopt(&folder, &id).unwrap().view;
+        let options =
+            Options { durability: Durability::Disk, lock_timeout: None, max_value_bytes: 1000 };
+        let run = Arc::new(Run::new(Box::new(folder), id, options, view, 0));
+        let mut journal = Journal::new(lock_file(&*run.folder).unwrap(), run);
+        journal.log.last_flush = last_flush;
+        let looks = Cell::new(0);
+        journal.gather(3, &|| looks.replace(looks.get() + 1));
+        looks.get()
+    }
+
+    #[test]
+    fn a_leader_waits_until_the_crowd_is_there_and_not_where_flushes_cost_nothing() {
+        assert_eq!(looks(Duration::from_secs(3600)), 4);
+        assert_eq!(looks(Duration::ZERO), 1);
+    }
+}

@@ -25,3 +25,13 @@ impl fmt::Display for Seq {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Seq;
+
+    #[test]
+    fn a_number_is_shown_as_one() {
+        assert_eq!(format!("{:>4}", Seq(42)), "  42");
+    }
+}

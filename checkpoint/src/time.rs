@@ -39,6 +39,15 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     #[test]
+    fn what_rfc_3339_cannot_name_is_clamped_to_its_end() {
+        let far = Duration::from_secs(1 << 40);
+        let text = super::format(SystemTime::UNIX_EPOCH + far);
+        assert!(text.starts_with("9999-12-30"), "{text}");
+        let text = super::format(SystemTime::UNIX_EPOCH - far);
+        assert!(text.starts_with("-009999-01-02"), "{text}");
+    }
+
+    #[test]
     fn a_time_comes_back_to_the_nanosecond() {
         let time = SystemTime::UNIX_EPOCH + Duration::new(1_795_560_180, 123_456_789);
         let text = super::format(time);

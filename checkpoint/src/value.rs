@@ -64,7 +64,7 @@ pub(crate) fn from_json<T: serde::de::DeserializeOwned>(node: &str, json: &str) 
 
 #[cfg(test)]
 mod tests {
-    use super::to_json;
+    use super::{depth, to_json};
 
     #[test]
     fn what_json_would_lose_is_refused() {
@@ -75,7 +75,35 @@ mod tests {
             assert!(to_json("n", &std::collections::BTreeMap::from([("a", bad)])).is_err());
         }
         assert!(to_json("n", &f32::NAN).is_err());
+        let said = to_json("n", &f64::NAN).unwrap_err().to_string();
+        assert!(said.ends_with("NaN has no JSON form, save it as a string or as null"), "{said}");
         assert_eq!(to_json("n", &(1.5, None::<f64>, ())).unwrap(), b"[1.5,null,null]");
+    }
+
+    #[test]
+    fn depth_is_counted_outside_of_strings() {
+        for (json, expected) in [
+            ("1", 0),
+            ("[]", 1),
+            ("[[1],{\"a\":[2]}]", 3),
+            ("[1],[2],[3]", 1),
+            (r#""[[[""#, 0),
+            (r#"["\"[[[",1]"#, 1),
+            (r#"["\\",[1]]"#, 2),
+            (r#"["a",[["b"]]]"#, 3),
+        ] {
+            assert_eq!(depth(json.as_bytes()), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_reads_back_is_taken_and_what_is_one_level_deeper_is_not() {
+        let nested = |levels| {
+            let json = "[".repeat(levels) + &"]".repeat(levels);
+            serde_json::value::RawValue::from_string(json).unwrap()
+        };
+        assert!(to_json("n", &nested(127)).is_ok());
+        assert!(to_json("n", &nested(128)).is_err());
     }
 
     #[test]
