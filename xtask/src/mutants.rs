@@ -45,7 +45,7 @@ fn quick(krate: &str) -> &'static [&'static str] {
         "checkpoint" => &["against_a_map", "bad_input", "textbook"],
         "workqueue" => &["ending", "order", "panics", "properties", "stream", "textbook"],
         "ratelimit" => &["contract", "extremes", "figures", "headers", "keyed", "demand"],
-        "threadlocal" => &["collecting", "generations", "keyed", "thread_ends"],
+        "threadlocal" => &["collecting", "endings", "generations", "keyed", "thread_ends"],
         _ => &[],
     }
 }
@@ -76,7 +76,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn mutants(arguments: &Arguments) -> Command {
-    let mut mutants = shell::cargo_with("mutants --no-shuffle --colors never");
+    // With all features: what is compiled out survives untried.
+    let mut mutants = shell::cargo_with("mutants --no-shuffle --colors never --all-features");
     mutants.args(["--package", &arguments.krate]);
     if let Some(only) = &arguments.only {
         mutants.args(["--re", only]);
