@@ -278,3 +278,57 @@ impl<const N: usize> Levels<N> {
         self.buckets[index].set_limit(self.at, limit);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_clock(Duration::from_secs(seconds))
+    }
+
+    fn parts(permits: i128) -> i128 {
+        permits * i128::from(SECOND)
+    }
+
+    /// Empty at first; a permit a second, at most three kept.
+    fn bucket() -> Bucket {
+        Bucket::new(at(0), Limit::new(1, SECOND, 3), false)
+    }
+
+    #[test]
+    fn the_fast_path_takes_what_is_covered_and_no_more() {
+        let mut bucket = bucket();
+        assert_eq!(bucket.spent_after(at(2), 2), Some(parts(2)));
+        assert_eq!(bucket.spent_after(at(2), 3), None);
+        assert_eq!(bucket.spent_after(at(7), 1), Some(parts(5)), "4 of 7 did not fit");
+        bucket.charge(at(0), 5);
+        assert_eq!(bucket.spent_after(at(1), 0), Some(parts(5)), "nothing waits for no debt");
+    }
+
+    #[test]
+    fn a_take_from_all_limits_tells_its_instant() {
+        let mut levels = Levels::new(at(0), [bucket(), bucket()]);
+        assert_eq!(levels.take_at(at(2), [2, 3].into()), None);
+        assert_eq!(levels.take_at(at(2), [2, 1].into()), Some(at(2)));
+        assert_eq!(levels.buckets().map(|bucket| bucket.available(at(2))), [0, 1]);
+    }
+
+    #[test]
+    fn the_limit_that_takes_longest_is_named_and_of_equals_the_first() {
+        let levels = Levels::new(at(0), [bucket(), bucket()]);
+        assert_eq!(levels.ready([1, 2].into()), (at(2), 1));
+        assert_eq!(levels.ready([1, 1].into()), (at(1), 0));
+        assert_eq!(levels.ready([0, 0].into()), (at(0), 0));
+        assert!(levels.covers([0, 0].into()) && !levels.covers([0, 1].into()));
+    }
+
+    #[test]
+    fn another_rate_keeps_the_worth_of_a_part() {
+        let (mut bucket, now) = (bucket(), Moment::from_clock(Duration::from_millis(1500)));
+        bucket.set_limit(now, Limit::new(1, 10 * SECOND, 3));
+        assert_eq!(bucket.level(now), parts(15), "one and a half permits of ten seconds");
+    }
+}

@@ -150,3 +150,18 @@ impl Time {
         }
     }
 }
+
+#[cfg(all(test, feature = "quanta", not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counter_moves() {
+        let clock = QuantaClock::new();
+        // Microseconds, where a reading takes tens of nanoseconds.
+        let moves = || (0..1_000_000).any(|_| clock.now() > Duration::from_micros(1));
+        assert!(moves(), "it shows {:?}", clock.now());
+        let time = Time::Quanta(clock.clone());
+        assert!(time.now() >= Moment::from_clock(Duration::from_micros(1)));
+    }
+}

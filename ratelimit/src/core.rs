@@ -344,3 +344,32 @@ impl<const N: usize> Core<N> {
         result
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Two permits are there.
+    fn core(held_max: Option<usize>) -> Core<1> {
+        let time = Time::Other(crate::sync::Arc::new(crate::testing::ManualClock::new()));
+        let limit = Limit::new(1, 1_000_000_000, 2);
+        Core::new(time, [LimitName::new("calls")], [limit], true, held_max)
+    }
+
+    /// The line would grant it, too, and cost several times as much.
+    #[test]
+    fn the_fast_path_grants_what_is_there() {
+        let core = core(None);
+        assert!(core.take_now(1.into()).is_some());
+        assert!(core.take_contended(core.now(), 1.into()).is_some());
+        assert!(core.take_now(1.into()).is_none());
+    }
+
+    #[test]
+    fn a_level_that_is_short_is_named_before_the_bound_on_permits() {
+        let core = core(Some(1));
+        assert!(core.take_now(2.into()).is_some());
+        assert_eq!(core.take_or_tell(1.into()).unwrap_err().limit, "calls");
+        assert_eq!(core.take_or_tell(0.into()).unwrap_err().limit, "in_flight");
+    }
+}

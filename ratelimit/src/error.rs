@@ -143,3 +143,16 @@ pub struct UnknownLimit {
     /// The names that there are, separated by commas.
     pub known: String,
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_late_is_not_never() {
+        let mut refusal = NotYet { retry_after: crate::DAY, limit: LimitName::new("calls") };
+        assert!(!refusal.is_never());
+        refusal.retry_after = Duration::MAX;
+        assert!(refusal.is_never());
+    }
+}

@@ -64,3 +64,38 @@ impl<const N: usize> Front<N> {
         self.held
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::bucket::{Bucket, Limit};
+    use crate::moment::Moment;
+
+    fn front(held_max: usize) -> Front<1> {
+        let bucket = Bucket::new(Moment::ZERO, Limit::new(1, 1, 9), true);
+        Front::new(Levels::new(Moment::ZERO, [bucket]), held_max)
+    }
+
+    /// A front shut for no reason sends everybody by the line: right, and several times as slow.
+    #[test]
+    fn the_last_place_shuts_the_fast_path_and_a_free_one_opens_it() {
+        let mut front = front(2);
+        front.count(1.into());
+        assert!(!front.shut, "one more may be held");
+        front.count(1.into());
+        assert!(front.shut);
+        front.release();
+        front.shut_if(false);
+        assert!(!front.shut);
+        front.shut_if(true);
+        assert!(front.shut);
+    }
+
+    #[test]
+    fn a_pause_shuts_it() {
+        let mut front = front(usize::MAX);
+        front.levels.pause(0, crate::SECOND);
+        front.shut_if(false);
+        assert!(front.shut);
+    }
+}

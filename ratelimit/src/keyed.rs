@@ -102,3 +102,49 @@ impl<K, const N: usize> fmt::Debug for KeyedRateLimiter<K, N> {
         f.debug_struct("KeyedRateLimiter").field("keys", &self.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{Rate, SECOND, testing::ManualClock};
+
+    /// A key is idle a second of its clock after its last use.
+    fn keyed(clock: &ManualClock) -> KeyedRateLimiter<usize, 1> {
+        let clock = clock.clone();
+        KeyedRateLimiter::new(move |_| {
+            let build = RateLimiter::builder([("calls", Rate::per_second(1))]);
+            build.clock(clock.clone()).build().unwrap()
+        })
+    }
+
+    #[test]
+    fn few_keys_are_not_worth_a_sweep() {
+        let clock = ManualClock::new();
+        let limiters = keyed(&clock);
+        (0..SWEPT_FROM).for_each(|key| drop(limiters.get(&key)));
+        clock.advance(SECOND);
+        drop(limiters.get(&0));
+        assert_eq!(limiters.len(), SWEPT_FROM, "a known key is no reason");
+        drop(limiters.get(&SWEPT_FROM));
+        assert_eq!(limiters.len(), 1);
+        drop(limiters.get(&0));
+        assert_eq!(limiters.len(), 2, "the next sweep is far");
+        clock.advance(SECOND);
+        drop(limiters.get(&1));
+        assert_eq!(limiters.len(), 3);
+    }
+
+    /// Room for as many again: neither a map that grows at once again, nor all the old memory.
+    #[test]
+    fn a_sweep_leaves_room_to_double() {
+        let clock = ManualClock::new();
+        let limiters = keyed(&clock);
+        let used: Vec<_> = (0..100).map(|key| limiters.get(&key)).collect();
+        (100..1000).for_each(|key| drop(limiters.get(&key)));
+        clock.advance(SECOND);
+        assert_eq!(limiters.sweep(), used.len());
+        let keys = lock(&limiters.keys);
+        assert_eq!(keys.swept_at, 200);
+        assert!((200..500).contains(&keys.limiters.capacity()), "{}", keys.limiters.capacity());
+    }
+}

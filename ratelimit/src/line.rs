@@ -208,3 +208,43 @@ impl<const N: usize> Line<N> {
         self.entries.binary_search_by_key(&place, |entry| entry.place).ok()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::bucket::{Bucket, Levels, Limit};
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_clock(std::time::Duration::from_secs(seconds))
+    }
+
+    /// One is in line, due at 1 s and asleep until `until`.
+    fn sleeper(until: u64) -> (Line<1>, Front<1>) {
+        let bucket = Bucket::new(at(0), Limit::new(1, 1_000_000_000, 1), false);
+        let levels = Levels::new(at(0), [bucket]);
+        let (mut line, front) = (Line::new(levels), Front::new(levels, usize::MAX));
+        let turn = line.turn(&front, 1.into());
+        let place = line.join(&front, 1.into(), turn);
+        let entry = line.entry(place).unwrap();
+        (entry.sleeps_until, entry.parker) = (at(until), Some(Parker::new()));
+        (line, front)
+    }
+
+    #[test]
+    fn a_grant_wakes_only_who_would_sleep_on() {
+        for (until, woken) in [(0, 0), (1, 0), (2, 1)] {
+            let (mut line, mut front) = sleeper(until);
+            line.catch_up(&mut front, at(1));
+            assert_eq!((line.len(), line.to_wake.len()), (0, woken), "asleep until {until}");
+        }
+    }
+
+    #[test]
+    fn a_plan_wakes_only_whose_turn_moved_before_the_end_of_the_sleep() {
+        for (until, woken) in [(0, 0), (1, 0), (2, 1)] {
+            let (mut line, front) = sleeper(until);
+            line.plan(&front);
+            assert_eq!((line.len(), line.to_wake.len()), (1, woken), "asleep until {until}");
+        }
+    }
+}

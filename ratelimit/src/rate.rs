@@ -256,4 +256,14 @@ mod tests {
             Err(BurstAboveWindow { burst: 6, at_most: 5 })
         );
     }
+
+    #[test]
+    fn a_refusal_tells_the_rate() {
+        use RateError::*;
+        let fast = Rate::per(6_000_000_000, SECOND * 2).limit();
+        assert_eq!(fast, Err(TooFast { per_second: 3e9 }));
+        assert_eq!(Rate::per(1, DAY * 2).limit(), Err(TooSlow { per_day: 0.5 }));
+        let slow = Rate::per_second(1e-30).limit();
+        assert_eq!(slow, Err(TooSlow { per_day: 1e-30 * 86_400.0 }));
+    }
 }

@@ -124,3 +124,17 @@ pub(crate) fn mutant(name: &str) -> bool {
     static CHOSEN: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
     CHOSEN.get_or_init(|| std::env::var("RATCHET_MUTANT").ok()).as_deref() == Some(name)
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_free_lock_is_had_at_the_first_try_and_a_held_one_is_not() {
+        let spin = Spin::new(1);
+        assert_eq!(spin.try_lock().map(|held| *held), Some(1));
+        let held = spin.lock();
+        assert!(spin.try_lock().is_none());
+        drop(held);
+    }
+}

@@ -120,3 +120,21 @@ impl fmt::Debug for ManualClock {
             .finish()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_sleeps_is_counted_until_he_wakes() {
+        let (clock, parker) = (ManualClock::new(), Parker::new());
+        std::thread::scope(|scope| {
+            scope.spawn(|| clock.park(&parker, None));
+            clock.wait_for_sleepers(1);
+            let asleep = clock.sleepers();
+            parker.wake();
+            assert_eq!(asleep, 1);
+        });
+        assert_eq!(clock.sleepers(), 0);
+    }
+}
