@@ -177,3 +177,45 @@ impl<T> Drop for Visit<'_, T> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn new(seat: &PinnedSeat<u32>, adapter: u32) -> u32 {
+        seat.with_new(&|| Ok::<_, ()>(adapter), |adapter| *adapter).unwrap()
+    }
+
+    /// The slow path would use it, too.
+    #[test]
+    fn a_current_adapter_is_had_by_the_fast_path_and_stays() {
+        let (generation, live) = (Arc::new(Generation::new()), Arc::new(AtomicUsize::new(0)));
+        let seat = PinnedSeat::new(&generation, &live);
+        assert!(matches!(seat.hit(|_| ()), Hit::Vacant(_)));
+        assert_eq!(new(&seat, 1), 1);
+        for _ in 0..2 {
+            assert!(matches!(seat.hit(|adapter| *adapter), Hit::Used(1)));
+        }
+        assert!(seat.is_current() && !seat.is_busy());
+        assert_eq!(new(&seat, 2), 1, "the slow path builds none beside it");
+        generation.advance();
+        assert!(matches!(seat.hit(|_| ()), Hit::Vacant(_)));
+        assert!(!seat.is_current());
+        assert_eq!(new(&seat, 3), 3, "nor does it use a stale one");
+        // ORDERING: Relaxed; there is one thread.
+        assert_eq!(live.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn inside_a_use_the_seat_is_busy() {
+        let (generation, live) = (Arc::new(Generation::new()), Arc::new(AtomicUsize::new(0)));
+        let seat = PinnedSeat::new(&generation, &live);
+        new(&seat, 1);
+        let hit = seat.hit(|_| {
+            assert!(seat.is_busy() && matches!(seat.hit(|_| ()), Hit::Inside(_)));
+            seat.discard();
+        });
+        assert!(matches!(hit, Hit::Used(())));
+        assert!(!seat.is_busy() && !seat.is_current(), "discarded once it was over");
+    }
+}

@@ -214,3 +214,55 @@ impl<T> Drop for Tour<'_, T> {
         self.seat.settle(self.retirement);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const DROPPED: Retirement<u32> = Retirement { on_retire: None, keep: false };
+
+    fn new(seat: &SharedSeat<u32>, adapter: u32) -> u32 {
+        let made = seat.with_new(&DROPPED, &|| Ok::<_, ()>(adapter), |adapter| *adapter);
+        made.unwrap_or_else(|_| panic!("nobody is inside, and the maker does not fail"))
+    }
+
+    /// The slow path would use it, too.
+    #[test]
+    fn a_current_adapter_is_had_by_the_fast_path_and_stays() {
+        let (registry, generation) =
+            (Arc::new(Registry::new(DROPPED)), Arc::new(Generation::new()));
+        let seat = SharedSeat::new(&registry, &generation);
+        assert!(matches!(seat.hit(&DROPPED, |_| ()), Hit::Vacant(_)));
+        assert_eq!(new(&seat, 1), 1);
+        for _ in 0..2 {
+            assert!(matches!(seat.hit(&DROPPED, |adapter| *adapter), Hit::Used(1)));
+        }
+        assert_eq!(new(&seat, 2), 1, "the slow path builds none beside it");
+        generation.advance();
+        assert!(matches!(seat.hit(&DROPPED, |_| ()), Hit::Vacant(_)));
+        assert_eq!(new(&seat, 3), 3, "nor does it use a stale one");
+        assert_eq!((registry.live(), registry.seats()), (1, 1));
+        drop(seat);
+        assert_eq!((registry.live(), registry.seats()), (0, 0));
+    }
+
+    #[test]
+    fn inside_a_use_or_a_tour_there_is_no_other() {
+        let (registry, generation) =
+            (Arc::new(Registry::new(DROPPED)), Arc::new(Generation::new()));
+        let seat = SharedSeat::new(&registry, &generation);
+        new(&seat, 1);
+        let hit = seat.hit(&DROPPED, |_| {
+            assert!(seat.is_inside() && seat.tour(&DROPPED).is_none());
+            assert!(matches!(seat.hit(&DROPPED, |_| ()), Hit::Inside(_)));
+            seat.discard(&DROPPED);
+        });
+        assert!(matches!(hit, Hit::Used(())) && !seat.is_inside());
+        assert_eq!(registry.live(), 0, "discarded once it was over");
+        let tour = seat.tour(&DROPPED);
+        assert!(tour.is_some() && seat.is_inside());
+        assert!(matches!(seat.hit(&DROPPED, |_| ()), Hit::Inside(_)));
+        drop(tour);
+        assert!(!seat.is_inside());
+    }
+}
