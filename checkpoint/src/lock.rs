@@ -103,7 +103,48 @@ fn holder_in(locks: &str, (device, inode): (u64, u64)) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::holder_in;
+    use std::io;
+    use std::time::Duration;
+
+    use super::{holder_in, locked};
+    use crate::Error;
+    use crate::disk::Disk;
+    use crate::vfs::LockFile;
+
+    /// Says each of these once, the last one first, and then that it has the lock.
+    #[derive(Debug)]
+    struct Saying(Vec<io::ErrorKind>);
+
+    impl LockFile for Saying {
+        fn with(&mut self, _: bool, _: bool, work: &mut dyn FnMut()) -> io::Result<()> {
+            if let Some(kind) = self.0.pop() {
+                return Err(kind.into());
+            }
+            work();
+            Ok(())
+        }
+
+        fn holder(&self) -> Option<u32> {
+            Some(4711)
+        }
+    }
+
+    #[test]
+    fn a_signal_is_no_refusal_and_a_refusal_is_no_waiting() {
+        use io::ErrorKind::{Interrupted, PermissionDenied, WouldBlock};
+        let root = tempfile::tempdir().unwrap();
+        let folder = Disk::create(root.path(), "a").unwrap();
+        let lock = |timeout, said: &[io::ErrorKind]| {
+            locked(&mut Saying(said.to_vec()), &folder, true, timeout, || "worked")
+        };
+        let long = Some(Duration::from_secs(3600));
+        assert_eq!(lock(None, &[Interrupted, Interrupted]).unwrap(), "worked");
+        assert_eq!(lock(long, &[WouldBlock, Interrupted, WouldBlock]).unwrap(), "worked");
+        assert!(matches!(lock(None, &[PermissionDenied]), Err(Error::Io { .. })));
+        assert!(matches!(lock(long, &[PermissionDenied]), Err(Error::Io { .. })));
+        let none = lock(Some(Duration::ZERO), &[WouldBlock]);
+        assert!(matches!(none, Err(Error::Locked { holder: Some(4711), .. })));
+    }
 
     #[test]
     fn the_holder_is_read_and_waiters_are_not() {

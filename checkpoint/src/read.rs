@@ -78,10 +78,14 @@ pub(crate) fn folder_of(root: &Path, run: &RunId) -> Result<Box<dyn Folder>> {
 
 /// The longest valid prefix of the log, and how many bytes stand behind it.
 pub(crate) fn read_in(folder: &dyn Folder, run: &RunId) -> Result<(LogFile, Whole, u64)> {
+    patiently(|| read_once(folder, run))
+}
+
+fn patiently<T>(mut read: impl FnMut() -> Result<T>) -> Result<T> {
     let mut attempt = 0;
     loop {
         attempt += 1;
-        match read_once(folder, run) {
+        match read() {
             Err(Error::Corrupt { .. }) if attempt < ATTEMPTS => {}
             result => return result,
         }
@@ -109,4 +113,38 @@ fn read_once(folder: &dyn Folder, run: &RunId) -> Result<(LogFile, Whole, u64)> 
         }
     }
     Ok((log, whole, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::{patiently, read};
+    use crate::{Error, RunId, Seq};
+
+    #[test]
+    fn damage_is_believed_when_it_was_seen_five_times() {
+        let damaged = || Error::Corrupt { path: PathBuf::new(), offset: 0, last_good_seq: Seq(0) };
+        let mut calls = 0;
+        let read = patiently(|| -> crate::Result<()> {
+            calls += 1;
+            Err(damaged())
+        });
+        assert!(matches!(read, Err(Error::Corrupt { .. })));
+        assert_eq!(calls, 5);
+        let read = patiently(|| {
+            calls -= 1;
+            if calls == 0 { Ok("read") } else { Err(damaged()) }
+        });
+        assert_eq!(read.unwrap(), "read");
+    }
+
+    #[test]
+    fn a_run_that_is_not_there_is_no_such_run() {
+        let root = tempfile::tempdir().unwrap();
+        let run = RunId::new("a").unwrap();
+        assert!(matches!(read(root.path(), &run), Err(Error::NoSuchRun { .. })));
+        std::fs::write(root.path().join("a"), "").unwrap();
+        assert!(matches!(read(root.path(), &run), Err(Error::Io { .. })));
+    }
 }

@@ -223,3 +223,88 @@ fn follow(run: &Run, tail: &mut Tail) -> Result<bool> {
     run.publish(tail);
     Ok(clean)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::PathBuf;
+    use std::sync::{Arc, Mutex};
+
+    use super::{COPY, read_whole, write_again};
+    use crate::scan::LogFile;
+    use crate::vfs::{File, Flush, Folder as _, Identity, LOG};
+    use crate::{Checkpoint, RunId, read};
+
+    /// Has a byte at every place, and notes what is written.
+    #[derive(Debug, Default)]
+    struct Noting(Mutex<Vec<(u64, usize)>>);
+
+    impl File for Noting {
+        fn identity(&self) -> Identity {
+            Identity { device: 0, inode: 0 }
+        }
+
+        fn len(&self) -> io::Result<u64> {
+            Ok(u64::MAX)
+        }
+
+        fn read_at(&self, into: &mut [u8], _: u64) -> io::Result<usize> {
+            Ok(into.len())
+        }
+
+        fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+            self.0.lock().unwrap().push((offset, bytes.len()));
+            Ok(bytes.len())
+        }
+
+        fn set_len(&self, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn sync_data(&self, _: Flush) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn sync_all(&self, _: Flush) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_written_again_is_all_of_it_and_no_more() {
+        let file = Arc::new(Noting::default());
+        let log = LogFile { file: file.clone(), path: PathBuf::new(), nonce: 0 };
+        write_again(&log, 10, 10 + 2 * COPY as u64 + 5).unwrap();
+        let copy = COPY as u64;
+        let pieces = [(10, COPY), (10 + copy, COPY), (10 + 2 * copy, 5)];
+        assert_eq!(*file.0.lock().unwrap(), pieces);
+    }
+
+    #[test]
+    fn a_state_has_the_time_of_its_last_record_and_none_before_the_first() {
+        let root = tempfile::tempdir().unwrap();
+        let run = RunId::new("a").unwrap();
+        let handle = Checkpoint::open(root.path(), &run).unwrap();
+        handle.compact().unwrap();
+        assert_eq!(read(root.path(), &run).unwrap().updated_at(), None);
+        handle.save("a", &1).unwrap();
+        let saved = read(root.path(), &run).unwrap().updated_at();
+        assert!(saved.is_some());
+        assert_eq!(handle.load().unwrap().updated_at(), saved);
+    }
+
+    #[test]
+    fn a_reader_goes_on_where_more_was_written() {
+        let root = tempfile::tempdir().unwrap();
+        let run = RunId::new("a").unwrap();
+        let handle = Checkpoint::open(root.path(), &run).unwrap();
+        let folder = crate::disk::Disk::open(root.path(), "a").unwrap();
+        let file = folder.open(LOG, false).unwrap();
+        let (log, start) = LogFile::open(file, &PathBuf::new(), Some(&run)).unwrap();
+        let mut whole = read_whole(&log, start).unwrap();
+        assert!(!whole.read_on(&log).unwrap());
+        handle.save("a", &1).unwrap();
+        assert!(whole.read_on(&log).unwrap());
+        assert!(!whole.read_on(&log).unwrap());
+    }
+}

@@ -93,3 +93,16 @@ pub fn delete(root: impl AsRef<Path>, run: &RunId) -> Result<()> {
         folder.clear().map_err(failed("clear"))
     })?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::runs;
+
+    #[test]
+    fn a_root_that_is_missing_has_no_runs_and_a_file_is_no_root() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(runs(root.path().join("missing")).unwrap(), []);
+        std::fs::write(root.path().join("file"), "").unwrap();
+        assert!(runs(root.path().join("file")).is_err());
+    }
+}

@@ -224,3 +224,96 @@ fn find_nonce(bytes: &[u8]) -> Option<u32> {
     }
     votes.into_iter().filter(|(_, votes)| *votes > 1).max_by_key(|(_, votes)| *votes).map(|v| v.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Kept, find_nonce, salvage};
+    use crate::vfs::LOG;
+    use crate::{Checkpoint, RunId, Seq, frame, record};
+
+    const NONCE: u32 = 0x0bad_cafe;
+    const TIME: &str = "2026-11-24T22:43:00Z";
+
+    /// Lines with these bodies and seqs, each with its newline.
+    fn lines(bodies: &[(u64, Vec<u8>)]) -> Vec<Vec<u8>> {
+        let mut prev = 0;
+        let seal = |(seq, body): &(u64, Vec<u8>)| {
+            let mut line = Vec::new();
+            prev = frame::seal(&mut line, NONCE, prev, *seq, 0, body);
+            line
+        };
+        bodies.iter().map(seal).collect()
+    }
+
+    fn open(compacted: bool) -> (u64, Vec<u8>) {
+        (0, record::open(&RunId::new("a").unwrap(), NONCE, compacted))
+    }
+
+    fn put(seq: u64) -> (u64, Vec<u8>) {
+        (seq, record::put("a", TIME, b"1"))
+    }
+
+    #[test]
+    fn a_run_without_damage_is_left_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let run = RunId::new("a").unwrap();
+        Checkpoint::open(root.path(), &run).unwrap().save("a", &1).unwrap();
+        let log = root.path().join("a").join(LOG);
+        let before = std::fs::read(&log).unwrap();
+        let salvaged = salvage(root.path(), &run).unwrap();
+        assert_eq!((salvaged.kept_aside, salvaged.records, salvaged.seq), (None, 2, Seq(1)));
+        assert_eq!(std::fs::read(&log).unwrap(), before);
+        // A torn tail is no damage, but it is not nothing either.
+        std::fs::write(&log, [before.trim_ascii_end(), b"\ntorn"].concat()).unwrap();
+        let salvaged = salvage(root.path(), &run).unwrap();
+        assert!(salvaged.kept_aside.is_some());
+        assert_eq!((salvaged.nodes, salvaged.seq), (1, Seq(1)));
+    }
+
+    #[test]
+    fn what_is_lost_has_its_place_and_its_length() {
+        let good = lines(&[open(false), put(1), put(2)]);
+        let bytes = [&*good[0], b"12345", &good[1], &good[2], b"123"].concat();
+        let kept = Kept::collect(&bytes, NONCE);
+        assert_eq!(kept.records, 3);
+        let end = bytes.len() as u64 - 3;
+        assert_eq!(kept.lost, [(good[0].len() as u64, 5), (end, 3)]);
+        assert!(kept.lost_seqs.is_empty());
+    }
+
+    #[test]
+    fn after_a_base_the_seqs_go_on_behind_it() {
+        let base = (5, record::base(1, 0, TIME));
+        let good = lines(&[open(true), put(3), base, put(8)]);
+        let kept = |lines: &[&[u8]]| {
+            let bytes = lines.concat();
+            let kept = Kept::collect(&bytes, NONCE);
+            (kept.records, kept.lost_seqs)
+        };
+        let all: Vec<&[u8]> = good.iter().map(|line| &**line).collect();
+        assert_eq!(kept(&all), (4, vec![(Seq(6), Seq(7))]));
+        // A first line that is not first, and a second base, are of an earlier life.
+        assert_eq!(kept(&[&*all.concat(), all[0], all[2]]), (4, vec![(Seq(6), Seq(7))]));
+    }
+
+    #[test]
+    fn the_nonce_is_believed_on_the_word_of_two() {
+        let good = lines(&[open(false), put(1), put(2)]);
+        assert_eq!(find_nonce(&good.concat()), Some(NONCE));
+        let damaged = |at: &[usize]| {
+            let mut first = good[0].clone();
+            for at in at {
+                first[*at] = b'?';
+            }
+            first
+        };
+        let named = good[0].windows(8).position(|digits| digits == b"0badcafe").unwrap();
+        // Two lines that agree; one that follows the first; one that it names; one alone.
+        let (no_crc, no_name, neither) = (damaged(&[2]), damaged(&[named]), damaged(&[2, named]));
+        assert_eq!(find_nonce(&[&*neither, &good[1], &good[2]].concat()), Some(NONCE));
+        assert_eq!(find_nonce(&[&*no_name, &good[1]].concat()), Some(NONCE));
+        assert_eq!(find_nonce(&[&*no_crc, &good[1]].concat()), Some(NONCE));
+        assert_eq!(find_nonce(&[&*neither, &good[1]].concat()), None);
+        assert_eq!(find_nonce(&[&*no_name, &good[2]].concat()), None);
+    }
+}

@@ -279,3 +279,52 @@ pub(crate) fn later_records(bytes: &[u8], nonce: u32) -> impl Iterator<Item = (u
         brackets.filter_map(move |at| Some((start + at, frame::found(&line[at..], nonce)?)))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::{CHUNK, FILLER, LogFile, Part, Position, Scan};
+    use crate::disk::Disk;
+    use crate::vfs::{Folder as _, write_all};
+    use crate::{frame, record};
+
+    fn at(seq: u64, durable: u64, part: Part) -> Position {
+        Position { offset: 10, seq, crc: 0, durable, part }
+    }
+
+    #[test]
+    fn only_filler_up_to_the_limit_is_clean() {
+        let root = tempfile::tempdir().unwrap();
+        let (_, file) = Disk::create(root.path(), "a").unwrap().create_temporary().unwrap();
+        let log = LogFile { file, path: PathBuf::new(), nonce: 0 };
+        let end = (10 + CHUNK + 10) as u64;
+        write_all(&*log.file, &vec![FILLER; CHUNK + 20], 0).unwrap();
+        write_all(&*log.file, b"x", end).unwrap();
+        let clean = |limit| Scan::new(&log, at(1, 1, Part::Journal), limit).is_clean().unwrap();
+        assert!(clean(10) && clean(12) && clean(end));
+        assert!(!clean(end + 1), "there is more behind the filler");
+        write_all(&*log.file, b"x", 13).unwrap();
+        assert!(clean(12) && !clean(14), "what stands behind the limit is not looked at");
+        assert!(log.ends_at(10).unwrap() && !log.ends_at(13).unwrap());
+        assert!(log.ends_at(end + 1).unwrap(), "the file's end");
+    }
+
+    #[test]
+    fn a_file_goes_on_up_to_its_base_and_to_what_it_vouches_for() {
+        assert!(!at(1, 1, Part::Journal).must_go_on());
+        assert!(at(1, 2, Part::Journal).must_go_on());
+        assert!(at(1, 1, Part::Compacted { count: 0, checksum: 0 }).must_go_on());
+    }
+
+    #[test]
+    fn a_base_has_the_count_and_the_checksum_of_what_it_ends() {
+        for (count, checksum, good) in [(1, 5, true), (2, 5, false), (1, 6, false)] {
+            let mut line = Vec::new();
+            frame::seal(&mut line, 7, 0, 9, 0, &record::base(count, checksum, "t"));
+            let record = frame::parse(&line[..line.len() - 1], 7).unwrap();
+            let mut position = at(0, 0, Part::Compacted { count: 1, checksum: 5 });
+            assert_eq!(position.step(&record, &line).is_some(), good, "{count} {checksum}");
+        }
+    }
+}

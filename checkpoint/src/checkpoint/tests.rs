@@ -170,6 +170,7 @@ fn only_a_hurried_record_goes_behind_a_flush() {
     let seq = handle.save_with("b", &2, Durability::Process).unwrap();
     assert_eq!((seq, run.tail().durable), (Seq(2), 0));
     // What is promised to be on disk waits for its own flush.
+    run.tail().flushing = true;
     let seq = handle.save_with("c", &3, Durability::Disk).unwrap();
     assert_eq!((seq, run.tail().durable), (Seq(3), 3));
     run.tail().flushing = true;
@@ -222,4 +223,64 @@ fn what_waits_for_its_flush_is_shown_after_it() {
         request("d", Durability::Disk).unwrap(),
     ]);
     assert!(handle.contains("c"));
+}
+
+#[test]
+fn what_changes_nothing_needs_no_flush_if_all_is_on_disk() {
+    let (_root, handle) = opened();
+    handle.save("a", &1).unwrap();
+    let run = &handle.inner.run;
+    let request = |durability| handle.request("a", Some(b"1"), Guard::Absent, durability).unwrap();
+    let mut log = Log::new(Arc::clone(run));
+    let answer = |log: &mut Log, request| format!("{:?}", log.append(vec![request]));
+    assert_eq!(answer(&mut log, request(Durability::Disk)), "[Settled(Ok(Refused))]");
+    run.tail().durable = 0;
+    assert_eq!(answer(&mut log, request(Durability::Disk)), "[AwaitsFlush(Refused)]");
+    assert_eq!(answer(&mut log, request(Durability::Process)), "[Settled(Ok(Refused))]");
+}
+
+#[test]
+fn an_update_removes_what_is_there_and_is_content_if_it_is_not() {
+    let (_root, handle) = opened();
+    handle.update::<i32>("a", |old| old.map(|_| 1)).unwrap();
+    assert!(!handle.contains("a"));
+    handle.save("a", &1).unwrap();
+    handle.update::<i32>("a", |_| None).unwrap();
+    assert!(!handle.contains("a"));
+}
+
+#[test]
+fn space_is_made_behind_the_log_as_it_grows() {
+    let (_root, handle) = opened();
+    let run = &handle.inner.run;
+    let space = || {
+        let len = std::fs::metadata(run.log_path()).unwrap().len();
+        let tail = run.tail();
+        assert_eq!(tail.allocated, len);
+        (tail.end.offset, len - tail.end.offset)
+    };
+    handle.save("a", &1).unwrap();
+    assert_eq!(space().1, 4096);
+    let (end, before) = space();
+    handle.save("a", &1).unwrap();
+    assert_eq!(space().1, before - (space().0 - end), "there is space still");
+    handle.save("b", &"x".repeat(100_000)).unwrap();
+    assert_eq!(space().1, space().0 / 2);
+    handle.save("c", &"x".repeat(900_000)).unwrap();
+    assert_eq!(space().1, 262_144);
+}
+
+#[test]
+fn a_handle_that_looks_finds_what_others_damaged() {
+    let (root, handle) = opened();
+    let other = Checkpoint::open(root.path(), &handle.inner.run.id).unwrap();
+    let start = handle.inner.run.view().end.offset;
+    other.save("a", &1).unwrap();
+    other.save("b", &2).unwrap();
+    let log = handle.inner.run.log_path();
+    let mut bytes = std::fs::read(&log).unwrap();
+    bytes[usize::try_from(start).unwrap() + 40] ^= 1;
+    std::fs::write(&log, bytes).unwrap();
+    let Err(Error::Corrupt { offset, .. }) = handle.refresh() else { panic!("it was not seen") };
+    assert_eq!(offset, start);
 }

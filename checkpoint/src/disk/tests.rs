@@ -148,6 +148,17 @@ fn a_pause_lasts() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn a_folder_that_cannot_be_made_says_why() {
+    // Nobody may make a folder there, in whatever way it is mounted, if it is.
+    let root = Path::new("/sys/kernel");
+    if root.is_dir() {
+        let error = Disk::create(root, "run").unwrap_err();
+        assert_ne!(error.kind(), io::ErrorKind::NotFound, "{error}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn network_file_systems_are_known_by_their_number() {
     use super::{kind_of, network_kind};
     assert_eq!(kind_of(0x6969), Some("nfs"));
