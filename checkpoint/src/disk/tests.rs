@@ -3,25 +3,18 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Mode, OFlags};
 use tempfile::TempDir;
 
-use super::{Disk, DiskFile, make_durable};
-use crate::vfs::{File as _, Flush, Folder as _, Identity, LOCK, LOG};
+use super::{Disk, make_durable};
+use crate::vfs::{File as _, Flush, Folder as _, LOCK, LOG};
 
 fn made() -> (TempDir, Disk) {
     let root = tempfile::tempdir().unwrap();
     let disk = Disk::create(root.path(), "run").unwrap();
     (root, disk)
-}
-
-/// A descriptor that only names a file: nothing can be flushed or cut through it.
-fn name_only(path: &Path) -> OwnedFd {
-    rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap()
 }
 
 #[test]
@@ -61,8 +54,17 @@ fn a_new_file_cannot_be_made_in_a_folder_that_is_gone() {
     assert_eq!(disk.create_temporary().unwrap_err().kind(), io::ErrorKind::NotFound);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_flush_that_fails_is_an_error() {
+    use super::DiskFile;
+    use crate::vfs::Identity;
+    use rustix::fs::{Mode, OFlags};
+
+    // A descriptor that only names a file: nothing can be flushed or cut through it.
+    let name_only = |path: &Path| {
+        rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap()
+    };
     let (root, disk) = made();
     disk.sync(Flush::NewEntry).unwrap();
     disk.sync_parent(Flush::NewEntry).unwrap();
