@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::Pending;
+use crate::finished::Finished;
 use crate::state::{Phase, State};
 use crate::sync::{self, mutant};
 use crate::ticket::Entry;
 use crate::wakes::{Call, Wakes};
-use crate::{Outcome, Pending};
 
 /// What a worker gets when it asks.
 #[derive(Debug)]
@@ -54,34 +55,6 @@ impl BatchSize {
     }
 }
 
-/// What a worker has to say about the tasks that it took, told under the same lock as it takes the
-/// next ones.
-#[derive(Debug)]
-pub(crate) struct Finished<T, R> {
-    /// Tasks that returned or panicked.
-    pub(crate) ended: usize,
-    /// Those of them that panicked.
-    pub(crate) panicked: u64,
-    /// Their outcomes; none when the queue only counts.
-    pub(crate) outcomes: Vec<Outcome<R>>,
-    /// Tasks that come back, and when.
-    pub(crate) again: Vec<(Entry<T>, Option<Instant>)>,
-    /// Tasks that were taken and not started.
-    pub(crate) unstarted: Vec<Entry<T>>,
-}
-
-impl<T, R> Finished<T, R> {
-    pub(crate) const fn new() -> Self {
-        Self {
-            ended: 0,
-            panicked: 0,
-            outcomes: Vec::new(),
-            again: Vec::new(),
-            unstarted: Vec::new(),
-        }
-    }
-}
-
 impl<T, R> State<T, R> {
     // Workers.
 
@@ -95,6 +68,11 @@ impl<T, R> State<T, R> {
             self.wake_in_flight = true;
             wakes.workers = wakes.workers.max(Call::One);
         }
+    }
+
+    /// Whether a worker that asks gets something, whatever the inbox holds.
+    pub(crate) fn has_next(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// What a worker gets: its share of what waits into `batch`, or what it has to do without.
@@ -203,8 +181,8 @@ impl<T, R> State<T, R> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::Ticket;
     use crate::state::Limits;
+    use crate::{Outcome, Ticket};
     use std::time::Duration;
 
     #[test]

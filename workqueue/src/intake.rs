@@ -51,9 +51,9 @@ impl<T, R> State<T, R> {
         ticket
     }
 
-    /// Counts tasks as accepted, here and under this very lock, never by who is idle; gives the first
+    /// Counts tasks as accepted, under the lock that lets them in, never by who is idle; gives the first
     /// one's ticket.
-    fn accept(&mut self, count: usize) -> u64 {
+    pub(crate) fn accept(&mut self, count: usize) -> u64 {
         let first = self.accepted;
         self.accepted += count as u64;
         if !mutant("unfinished-counted-at-pop") {

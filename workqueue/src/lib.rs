@@ -29,10 +29,12 @@
 //!
 //! # How it works
 //!
-//! One mutex holds all that changes; three condition variables are waited on: workers for tasks,
-//! producers for room, joiners and readers for an end. The sentinel is a phase under that lock, not an
-//! item. A worker hands in what it finished and takes the next tasks in one critical section, and the
-//! woken worker wakes the next one if there is more to do. User code never runs under the lock.
+//! One mutex holds the state; three condition variables are waited on: workers for tasks, producers
+//! for room, joiners and readers for an end. The sentinel is a phase of the state, not an item. A
+//! worker hands in what it finished and takes the next tasks in one critical section, and the woken
+//! worker wakes the next one if there is more to do. While nobody has to hear of a task, producers
+//! put on credit into an inbox behind a second mutex, and who runs out of tasks takes in what it
+//! holds. User code never runs under either lock.
 //!
 //! # Guarantees
 //!
@@ -64,9 +66,12 @@ mod context;
 mod counter;
 mod delay;
 mod error;
+mod finished;
 mod frontier;
 mod handout;
+mod inbox;
 mod intake;
+mod locks;
 mod map;
 mod outcome;
 mod panic;

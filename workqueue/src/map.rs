@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use crate::locks::Patience;
 use crate::readers::Order;
-use crate::shared::Patience;
 use crate::{BuildError, Builder, Outcome, Pending, Report, Stats, Ticket, WorkQueue};
 
 /// Runs `f` over `items` on workers and gives the outcomes in the order of the items.

@@ -5,8 +5,10 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use crate::handout::{BatchSize, Finished};
-use crate::shared::{Patience, Shared};
+use crate::finished::Finished;
+use crate::handout::BatchSize;
+use crate::locks::Patience;
+use crate::shared::Shared;
 use crate::state::Limits;
 use crate::{JoinError, Pending, SubmitAllError, SubmitError, Ticket};
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Outcome;
-use crate::shared::{Patience, Shared};
+use crate::locks::Patience;
+use crate::shared::Shared;
 
 macro_rules! reader {
     ($(#[$doc:meta])* $name:ident, $order:expr) => {

@@ -1,46 +1,24 @@
-//! The queue's lock and its three condition variables; whoever waits, waits here.
+//! What everybody shares: the calls, each a critical section, and the three condition variables
+//! that they wait on.
 
 use std::collections::VecDeque;
-use std::sync::PoisonError;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::handout::{BatchSize, Finished, Offer};
+use crate::finished::Finished;
+use crate::handout::{BatchSize, Offer};
+use crate::locks::{Locks, Patience, Whole};
 use crate::state::{Limits, Phase, State};
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{self, Condvar, Mutex, MutexGuard, mutant};
+use crate::sync::{self, Condvar, mutant};
 use crate::ticket::Entry;
 use crate::wakes::{Call, Wakes};
 use crate::{JoinError, Outcome, Refusal, SubmitAllError, SubmitError, Ticket, WorkerId};
-
-/// How long somebody is ready to wait.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Patience {
-    None,
-    Until(Instant),
-    Forever,
-}
-
-impl Patience {
-    /// A time too far away to be told is forever.
-    pub(crate) fn of(timeout: Duration) -> Self {
-        sync::now().checked_add(timeout).map_or(Self::Forever, Self::Until)
-    }
-
-    fn is_over(self) -> bool {
-        match self {
-            Self::None => true,
-            Self::Until(deadline) => sync::now() >= deadline,
-            Self::Forever => false,
-        }
-    }
-}
 
 /// A queue: what everybody shares.
 #[derive(Debug)]
 pub(crate) struct Shared<T, R> {
     outside: Outside,
-    /// All that changes. User code never runs while it is held.
-    state: Mutex<State<T, R>>,
+    locks: Locks<T, R>,
     /// Workers wait here for tasks.
     work: Condvar,
     /// Producers wait here for room.
@@ -49,7 +27,7 @@ pub(crate) struct Shared<T, R> {
     ended: Condvar,
 }
 
-/// What is read without the lock, on a cache line of its own: everybody writes to those of the lock.
+/// What is read without a lock, apart from the locks, which everybody writes to.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Outside {
@@ -62,7 +40,7 @@ impl<T, R> Shared<T, R> {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             outside: Outside { limits, cancelled: AtomicBool::new(false) },
-            state: Mutex::new(State::new(limits)),
+            locks: Locks::new(limits),
             work: Condvar::new(),
             room: Condvar::new(),
             ended: Condvar::new(),
@@ -73,13 +51,13 @@ impl<T, R> Shared<T, R> {
         &self.outside.limits
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State<T, R>> {
-        sync::lock(&self.state)
+    pub(crate) fn lock(&self) -> Whole<'_, T, R> {
+        self.locks.whole()
     }
 
     /// Unlocks, then wakes: the other way round, a woken thread runs straight into the lock.
-    pub(crate) fn release(&self, state: MutexGuard<'_, State<T, R>>, wakes: &Wakes) {
-        drop(state);
+    pub(crate) fn release(&self, whole: Whole<'_, T, R>, wakes: &Wakes) {
+        drop(whole.leave_the_inbox());
         self.fire(wakes);
     }
 
@@ -102,26 +80,15 @@ impl<T, R> Shared<T, R> {
         }
     }
 
-    /// Waits on a condition variable; may return for no reason.
-    fn wait<'a>(
-        &'a self,
-        condvar: &Condvar,
-        guard: MutexGuard<'a, State<T, R>>,
-        patience: Patience,
-    ) -> MutexGuard<'a, State<T, R>> {
-        match patience {
-            Patience::None => guard,
-            Patience::Until(deadline) => {
-                let left = deadline.saturating_duration_since(sync::now());
-                sync::wait_timeout(&self.state, condvar, guard, left)
-            }
-            Patience::Forever => condvar.wait(guard).unwrap_or_else(PoisonError::into_inner),
-        }
-    }
-
     // Producers.
 
     pub(crate) fn put(&self, task: T, patience: Patience) -> Result<Ticket, SubmitError<T>> {
+        {
+            let mut inbox = self.locks.inbox();
+            if inbox.has_credit() {
+                return Ok(inbox.push(task));
+            }
+        }
         let mut turn = self.wait_for_turn(patience);
         let result = match turn.refusal {
             None => Ok(turn.state.push(task)),
@@ -133,7 +100,11 @@ impl<T, R> Shared<T, R> {
 
     /// Puts from the front of `tasks` until it is empty, or the queue takes no more.
     pub(crate) fn put_all(&self, tasks: &mut Vec<T>) -> Result<(), Refusal> {
-        while !tasks.is_empty() {
+        loop {
+            self.locks.inbox().push_all(tasks);
+            if tasks.is_empty() {
+                return Ok(());
+            }
             let mut turn = self.wait_for_turn(Patience::Forever);
             let refusal = turn.refusal;
             if refusal.is_none() {
@@ -144,7 +115,6 @@ impl<T, R> Shared<T, R> {
                 return Err(refusal);
             }
         }
-        Ok(())
     }
 
     /// Puts all that an iterator gives, which runs outside the lock.
@@ -174,6 +144,7 @@ impl<T, R> Shared<T, R> {
     fn wait_for_turn(&self, patience: Patience) -> Turn<'_, T, R> {
         let mut state = self.lock();
         let mut waited = false;
+        let mut yields = sync::YIELDS_BEFORE_SLEEP;
         let refusal = loop {
             if let Some(refusal) = state.refusal() {
                 break Some(refusal);
@@ -184,8 +155,13 @@ impl<T, R> Shared<T, R> {
             if patience.is_over() {
                 break Some(Refusal::Full);
             }
+            if yields > 0 {
+                yields -= 1;
+                state = self.locks.step_aside(state);
+                continue;
+            }
             state.block();
-            state = self.wait(&self.room, state, patience);
+            state = self.locks.wait(&self.room, state, patience);
             state.unblock();
             waited = true;
         };
@@ -226,9 +202,19 @@ impl<T, R> Shared<T, R> {
         batch: &mut VecDeque<Entry<T>>,
         size: BatchSize,
     ) -> bool {
-        let mut state = self.lock();
         let mut wakes = Wakes::default();
+        let mut state = self.locks.part();
+        if state.has_next() && finished.leaves_nothing() {
+            // Something waits, so it is not the last task that ends: the inbox changes nothing.
+            state.settle(finished, &mut wakes);
+            let offer = state.offer(batch, size, &mut wakes);
+            drop(state);
+            self.fire(&wakes);
+            return matches!(offer, Offer::Taken);
+        }
+        let mut state = self.locks.complete(state);
         state.settle(finished, &mut wakes);
+        let mut yields = sync::YIELDS_BEFORE_SLEEP;
         loop {
             match state.offer(batch, size, &mut wakes) {
                 Offer::Wait(_) if wakes.any() => {
@@ -236,10 +222,14 @@ impl<T, R> Shared<T, R> {
                     self.release(state, &std::mem::take(&mut wakes));
                     state = self.lock();
                 }
+                Offer::Wait(_) if yields > 0 => {
+                    yields -= 1;
+                    state = self.locks.step_aside(state);
+                }
                 Offer::Wait(alarm) => {
                     state.sleep(alarm);
                     let patience = alarm.map_or(Patience::Forever, Patience::Until);
-                    state = self.wait(&self.work, state, patience);
+                    state = self.locks.wait(&self.work, state, patience);
                     state.wake(alarm);
                 }
                 offer => {
@@ -255,8 +245,16 @@ impl<T, R> Shared<T, R> {
         if sync::unwinding() {
             return;
         }
-        let mut state = self.lock();
         let mut wakes = Wakes::default();
+        let mut state = self.locks.part();
+        if state.unfinished > 1 {
+            // Not the last one, whatever the inbox holds.
+            state.end(1, &mut wakes);
+            drop(state);
+            self.fire(&wakes);
+            return;
+        }
+        let mut state = self.locks.complete(state);
         state.end(1, &mut wakes);
         self.release(state, &wakes);
     }
@@ -287,7 +285,7 @@ impl<T, R> Shared<T, R> {
                 return Err(JoinError::Timeout { unfinished, waited });
             }
             state.joiner_waits = true;
-            state = self.wait(&self.ended, state, patience);
+            state = self.locks.wait(&self.ended, state, patience);
         }
         Ok(())
     }
@@ -297,7 +295,7 @@ impl<T, R> Shared<T, R> {
         let mut state = self.lock();
         while state.workers > 0 && !state.is_inside() {
             state.joiner_waits = true;
-            state = self.wait(&self.ended, state, Patience::Forever);
+            state = self.locks.wait(&self.ended, state, Patience::Forever);
         }
     }
 
@@ -307,14 +305,15 @@ impl<T, R> Shared<T, R> {
         take: impl Fn(&mut State<T, R>) -> Option<Outcome<R>>,
         patience: Patience,
     ) -> Option<Outcome<R>> {
-        let mut state = self.lock();
+        // The state's lock alone: whether a queue is over does not change by what is put.
+        let mut state = self.locks.part();
         loop {
             let outcome = take(&mut state);
             if outcome.is_some() || state.is_over() || patience.is_over() {
                 return outcome;
             }
             state.reader_waits = true;
-            state = self.wait(&self.ended, state, patience);
+            state = self.locks.wait_in_part(&self.ended, state, patience);
         }
     }
 
@@ -355,9 +354,9 @@ impl<T, R> Shared<T, R> {
     }
 }
 
-/// A producer's turn at the lock: there is room, or a reason to refuse.
+/// A producer's turn at the locks: there is room, or a reason to refuse.
 struct Turn<'a, T, R> {
-    state: MutexGuard<'a, State<T, R>>,
+    state: Whole<'a, T, R>,
     /// Whether it took a wait.
     waited: bool,
     refusal: Option<Refusal>,

@@ -1,6 +1,7 @@
-//! What the queue's one lock protects, and how a queue ends. No lock and no waiting in here.
+//! What the state's lock protects, and how a queue ends. No lock and no waiting in here.
 //!
-//! The rules of those who put are in `intake.rs`, of those who take in `handout.rs`.
+//! The rules of those who put are in `intake.rs` and, on credit, in `inbox.rs`; of those who take in
+//! `handout.rs`.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -37,10 +38,12 @@ pub(crate) struct Limits {
     pub(crate) keep: bool,
 }
 
-/// Everything that changes, under the one lock of [`Shared`](crate::shared::Shared).
+/// Everything that changes, but for what was put on credit and not taken in yet: whoever has to know
+/// of that holds both locks of [`Shared`](crate::shared::Shared).
 ///
 /// Always: `unfinished` = waiting + delayed + running; accepted = `unfinished` + done + panicked +
-/// cancelled; `charged` ≤ capacity; if something waits and a worker is idle, a wake is in flight.
+/// cancelled; `charged` + what the inbox holds + its credit ≤ capacity; if something waits and a
+/// worker is idle, a wake is in flight, and then the inbox is empty and without credit.
 #[derive(Debug)]
 pub(crate) struct State<T, R> {
     pub(crate) limits: Limits,

@@ -5,11 +5,13 @@
 
 #[cfg(loom)]
 pub(crate) use self::model::{
-    Condvar, Mutex, MutexGuard, atomic, lock, mutant, now, spawn, thread, unwinding, wait_timeout,
+    Condvar, Mutex, MutexGuard, YIELDS_BEFORE_SLEEP, atomic, lock, mutant, now, spawn, thread,
+    unwinding, wait_timeout,
 };
 #[cfg(not(loom))]
 pub(crate) use self::real::{
-    Condvar, Mutex, MutexGuard, atomic, lock, mutant, now, spawn, thread, unwinding, wait_timeout,
+    Condvar, Mutex, MutexGuard, YIELDS_BEFORE_SLEEP, atomic, lock, mutant, now, spawn, thread,
+    unwinding, wait_timeout,
 };
 
 /// `const fn` in ordinary builds; in models a plain one, since loom's atomics cannot be constants.
@@ -31,6 +33,10 @@ mod real {
 
     pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, atomic};
     pub(crate) use std::thread;
+
+    /// How often somebody who finds nothing to do, or no room, lets others go first before it sleeps.
+    /// To sleep and be woken takes thousands of nanoseconds, and the other side is often nearly there.
+    pub(crate) const YIELDS_BEFORE_SLEEP: u32 = 4;
 
     /// Whether a fault is built in, so that a model can show that it would be found: never here.
     #[inline]
@@ -115,6 +121,9 @@ mod model {
 
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, atomic};
     pub(crate) use loom::thread;
+
+    /// None: what comes of a yield is among the schedules anyway.
+    pub(crate) const YIELDS_BEFORE_SLEEP: u32 = 0;
 
     /// Whether the fault `name` is built in: `RATCHET_MUTANT`, read once a process.
     pub(crate) fn mutant(name: &str) -> bool {

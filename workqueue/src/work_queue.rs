@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::shared::{Patience, Shared};
+use crate::locks::Patience;
+use crate::shared::Shared;
 use crate::state::State;
 use crate::sync::{self, mutant};
 use crate::{

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::handout::{BatchSize, Finished};
+use crate::finished::Finished;
+use crate::handout::BatchSize;
 use crate::panic::{self, Payload};
 use crate::shared::Shared;
 use crate::sync::{self, mutant};
