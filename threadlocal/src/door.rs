@@ -11,6 +11,7 @@ pub(crate) struct Door {
     /// The thread goes through everybody's adapters, with none of its own in hand.
     touring: Cell<bool>,
     after: Cell<After>,
+    closed: Cell<bool>,
     left: Cell<bool>,
 }
 
@@ -53,15 +54,21 @@ impl Door {
         self.after.take()
     }
 
+    /// Nothing is built here any more.
+    pub(crate) fn close(&self) {
+        self.closed.set(true);
+    }
+
     /// The seat is given up. False when it was already.
-    pub(crate) fn close(&self) -> bool {
+    pub(crate) fn leave(&self) -> bool {
+        self.close();
         !self.left.replace(true)
     }
 
-    /// Whether the seat is given up: look for a new one.
+    /// Whether nothing is built here any more: look for a new seat.
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        self.left.get()
+        self.closed.get()
     }
 }
 

@@ -191,6 +191,10 @@ impl<K: 'static, T> table::Seat for KeyedSeat<K, T> {
         self.generation.is_over()
     }
 
+    fn close(&self) {
+        // There are no handles to it.
+    }
+
     fn leave(&self) {
         for seat in self.seats.take().into_values() {
             table::Seat::leave(&*seat);

@@ -150,6 +150,10 @@ impl<T> table::Seat for PinnedSeat<T> {
         self.generation.is_over()
     }
 
+    fn close(&self) {
+        self.door.close();
+    }
+
     fn leave(&self) {
         self.door.close();
         self.end_or_note(After::Leave);

@@ -157,10 +157,14 @@ impl<T> table::Seat for SharedSeat<T> {
         self.generation.is_over()
     }
 
+    fn close(&self) {
+        self.door.close();
+    }
+
     fn leave(&self) {
         if self.is_inside() {
             self.door.afterwards(After::Leave);
-        } else if self.door.close() {
+        } else if self.door.leave() {
             self.registry.exit(self.id, &self.slot);
             if table::may_wait() && !mutant("leave-without-waiting") {
                 // The thread can have a new seat next.

@@ -16,6 +16,9 @@ pub(crate) trait Seat: Any {
     /// Whether the storage's last handle is gone, so that nobody will sit here again.
     fn is_over(&self) -> bool;
 
+    /// `leave` comes: whoever holds a handle builds nothing here any more.
+    fn close(&self);
+
     /// The thread ends, or says that it is done: gives up the adapter, for good. May be called
     /// again, and inside a use, after which it then happens.
     fn leave(&self);
@@ -101,8 +104,9 @@ pub fn sweep() {
 /// For threads that cannot be joined, a pool's for instance: [`std::thread::scope`] and many pools
 /// return before the thread-local values of their threads are dropped, and a worker that calls this
 /// last is done with its adapters when it says so. Until it returns, `with` on this thread is
-/// [`UseError::ThreadExiting`](crate::UseError::ThreadExiting), as it is at a thread's end;
-/// afterwards the thread can build new ones. Inside a `with` that adapter's own turn comes when it
+/// [`UseError::ThreadExiting`](crate::UseError::ThreadExiting), as it is at a thread's end; a handle
+/// still reaches an adapter that has not ended yet, and builds none. Afterwards the thread can build
+/// new ones. Inside a `with` that adapter's own turn comes when it
 /// returns. Blocks while another thread's `for_each` looks at this thread's adapter, or its
 /// `invalidate`, `for_each` or `drain` ends it. Inside an adapter's `Drop` or `on_retire` where this
 /// thread's own `invalidate`, `for_each` or `drain` ends the adapter of another, it happens when that
@@ -214,7 +218,12 @@ impl Table {
     fn leave(&self) {
         self.leaving.set(true);
         let done = Done(&self.leaving);
-        for place in self.places.take().into_iter().flatten() {
+        let places = self.places.take();
+        // All of them first: the end of one seat's adapter may come in at another's by a handle.
+        for place in places.iter().flatten() {
+            place.seat.close();
+        }
+        for place in places.into_iter().flatten() {
             place.seat.leave();
         }
         drop(done);

@@ -271,3 +271,44 @@ fn an_adapters_drop_in_leave_cannot_build_again() {
     storage.get().unwrap().with(|_| ()).unwrap();
     assert_eq!(storage.get().unwrap().len(), 1, "after it the thread builds again");
 }
+
+/// The thread has a seat and no adapter in two storages; of two adapters with handles to both, one
+/// ends before their turn and one after it.
+#[test]
+fn a_handle_in_leave_builds_nothing_in_a_storage_whose_turn_has_not_come() {
+    // In the thread's table one is before the two, and one after them.
+    let dropper =
+        || PerThreadLocal::<AtDrop<Box<dyn FnMut()>>, ()>::new(|| Ok(AtDrop(Box::new(|| ()))));
+    let first = dropper();
+    let built = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&built);
+    let shared = PerThread::new(move || Ok::<_, ()>(count.fetch_add(1, SeqCst)));
+    let count = Arc::clone(&built);
+    let pinned = PerThreadLocal::new(move || Ok::<_, ()>(count.fetch_add(1, SeqCst)));
+    let refused = Rc::new(Cell::new(0));
+    for storage in [&first, &dropper()] {
+        let (mut one, mut other) = (shared.local(), pinned.local());
+        one.with(|_| ()).unwrap();
+        other.with(|_| ()).unwrap();
+        let refused = Rc::clone(&refused);
+        storage
+            .with(|adapter| {
+                adapter.0 = Box::new(move || {
+                    for error in [one.with(|_| ()), other.with(|_| ())] {
+                        if matches!(error, Err(UseError::ThreadExiting)) {
+                            refused.set(refused.get() + 1);
+                        }
+                    }
+                });
+            })
+            .unwrap();
+    }
+    shared.discard();
+    pinned.discard();
+    let before = built.load(SeqCst);
+    leave();
+    assert_eq!((refused.get(), built.load(SeqCst) - before), (4, 0));
+    assert_eq!((shared.len(), pinned.len()), (0, 0));
+    assert_eq!(shared.with(|_| ()), Ok(()), "after it the thread builds again");
+    leave();
+}
