@@ -60,6 +60,7 @@
 mod builder;
 mod door;
 mod error;
+mod fence;
 mod local;
 mod per_thread;
 mod per_thread_local;

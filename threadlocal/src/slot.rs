@@ -1,5 +1,6 @@
 //! A slot: where an adapter of a `PerThread` lies, within reach of every thread.
 
+use crate::fence::Fence;
 use crate::stamp::{Built, Generation};
 use crate::sync::{
     Arc, AtomicU8, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, TryLock, TryLockGuard, lock,
@@ -14,14 +15,15 @@ use crate::table;
 /// runs; it is the thread's own, and who wants it while its thread is inside a use either does not
 /// wait (`invalidate`) or has been told that it will (`for_each`, `drain`).
 ///
-/// A hit costs two read-modify-writes: one to lock, and one on `asked` after unlocking. The lock is
-/// only ever tried; `asked` is how those whom it turned away are heard.
+/// A hit costs one read-modify-write, to lock. The lock is only ever tried; `asked`, which its own
+/// thread reads after unlocking, is how those whom it turned away are heard.
 pub(crate) struct Slot<T> {
     adapter: TryLock<Option<Built<T>>>,
     /// What those want who found the slot held: `PASSED_OVER`, `WAITED_FOR`. They set it, then try
-    /// once more; each holder reads and clears it after unlocking. Of the two at least one sees the
-    /// other.
+    /// once more; each holder reads it after unlocking, and clears it. Both sides fence in between, so
+    /// that of the two at least one sees the other.
     asked: AtomicU8,
+    fence: Fence,
     gate: Mutex<Gate>,
     /// The slot was unlocked, or an old one has ended.
     changed: Condvar,
@@ -55,6 +57,7 @@ impl<T> Slot<T> {
         Self {
             adapter: TryLock::new(None),
             asked: AtomicU8::new(0),
+            fence: Fence::new(),
             gate: Mutex::new(Gate { old_one_ends: false, looked_at: false }),
             changed: Condvar::new(),
             live,
@@ -115,10 +118,11 @@ impl<T> Slot<T> {
             if let Some(guard) = self.adapter.try_lock() {
                 return (gate, guard);
             }
-            // ORDERING: AcqRel; pairs with the swap in `after_unlock`. If that one came first, its
-            // Release is acquired here and the slot is seen unlocked; else it sees this bit, and can
-            // wake only after this thread sleeps, for which it needs the gate.
+            // ORDERING: AcqRel pairs with the swap of who unlocks in the gate. For the slot's own
+            // thread it is the fences that count: either the slot is seen unlocked below, or it sees
+            // this bit, and can wake only after this thread sleeps, for which it needs the gate.
             self.asked.fetch_or(WAITED_FOR, Ordering::AcqRel);
+            self.fence.rare();
             if let Some(guard) = self.adapter.try_lock() {
                 return (gate, guard);
             }
@@ -131,10 +135,18 @@ impl<T> Slot<T> {
     /// [`take_if_stale`](Self::take_if_stale).
     #[inline]
     pub(crate) fn after_unlock(&self) -> bool {
+        // Without the fence the load could miss a bit whose setter still finds the lock held.
+        self.fence.frequent();
+        // ORDERING: Relaxed; the fence orders it after the unlocking, and who sees a bit swaps.
+        self.asked.load(Ordering::Relaxed) != 0 && self.hear_those_who_asked()
+    }
+
+    #[cold]
+    fn hear_those_who_asked(&self) -> bool {
         // ORDERING: AcqRel; pairs with the settings of the bits: see `lock_in_gate` and
-        // `take_if_stale_with`. A plain load could miss a bit whose setter finds the lock held.
+        // `take_if_stale_with`.
         let asked = self.asked.swap(0, Ordering::AcqRel);
-        asked != 0 && self.hear(asked, None)
+        self.hear(asked, None)
     }
 
     /// `gate` is the caller's, if he is in it.
@@ -152,7 +164,8 @@ impl<T> Slot<T> {
     /// As `after_unlock`, in the gate. If the slot was also locked there, whatever passed over came
     /// before, and has found in the caller somebody to look for it.
     fn after_unlock_in_gate(&self, gate: &Gate) -> bool {
-        // ORDERING: AcqRel; as in `after_unlock`.
+        // ORDERING: AcqRel; as in `hear_those_who_asked`. A swap, not a load, orders it after the
+        // unlocking without a fence: whoever sets a bit later acquires it.
         let asked = self.asked.swap(0, Ordering::AcqRel);
         self.hear(asked, Some(gate))
     }
@@ -179,8 +192,9 @@ impl<T> Slot<T> {
             Some(guard) => guard,
             None if mutant("pass-over-in-silence") => return None,
             None => {
-                // ORDERING: AcqRel; pairs with the swap in `after_unlock`: see `lock_in_gate`.
+                // ORDERING: AcqRel, and the fence: see `lock_in_gate`.
                 self.asked.fetch_or(PASSED_OVER, Ordering::AcqRel);
+                self.fence.rare();
                 self.adapter.try_lock()?
             }
         };
@@ -219,7 +233,7 @@ impl<T> Slot<T> {
         drop(guard);
         if mutant("drain-swallows-mark") {
             drop(gate);
-            self.after_unlock();
+            self.hear_those_who_asked();
         } else {
             self.after_unlock_in_gate(&gate);
         }

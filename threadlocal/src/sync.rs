@@ -5,13 +5,13 @@
 
 pub(crate) use chosen::{
     Arc, AtomicU8, AtomicU64, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, TryLock,
-    TryLockGuard, const_thread_local, mutant,
+    TryLockGuard, const_thread_local, fence, mutant,
 };
 
 #[cfg(not(loom))]
 mod chosen {
     pub(crate) use spin::mutex::{SpinMutex as TryLock, SpinMutexGuard as TryLockGuard};
-    pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
     pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
     /// A thread-local value made by a constant expression: reached without asking whether it is.
@@ -32,7 +32,7 @@ mod chosen {
 
 #[cfg(loom)]
 mod chosen {
-    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
     pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
 
     use std::ops::{Deref, DerefMut};

@@ -38,6 +38,7 @@ fn counted_out(census: &Census) -> (PerThread<Adapter, Infallible>, Arc<AtomicUs
 /// T2, T3, T6: an adapter is its thread's, or the drainer's.
 ///
 /// Kills: no-wake
+/// Kills: rare-without-fence
 #[test]
 fn use_against_drain() {
     // Bound: every schedule takes minutes.

@@ -117,6 +117,7 @@ fn two_invalidations() {
 /// other.
 ///
 /// Kills: pass-over-in-silence
+/// Kills: frequent-without-fence
 #[test]
 fn invalidate_against_a_busy_one() {
     check(None, || {
