@@ -307,6 +307,23 @@ mod tests {
         assert_eq!([producers(), producers(), producers()], [false, true, false]);
     }
 
+    /// With both locks it would have the same, and cost more.
+    #[test]
+    fn a_worker_needs_the_state_alone_where_something_waits() {
+        let mut state: State<u64, ()> = State::new(LIMITS);
+        assert!(!state.has_next());
+        state.push(0);
+        assert!(state.has_next());
+        let mut finished: Finished<u64, ()> = Finished::new();
+        finished.ended = 1;
+        assert!(finished.leaves_nothing());
+        finished.again.push((Entry::free(Ticket(0), 0), None));
+        assert!(!finished.leaves_nothing());
+        finished.unstarted.push(Entry::free(Ticket(1), 1));
+        finished.again.clear();
+        assert!(!finished.leaves_nothing());
+    }
+
     #[test]
     fn what_is_due_is_given_out() {
         let mut state: State<u64, ()> = State::new(LIMITS);

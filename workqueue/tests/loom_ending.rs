@@ -132,6 +132,34 @@ fn a_joiner_across_two_waves() {
     });
 }
 
+/// I3: a task puts another and ends; whoever waits for the first waits for both.
+///
+/// Kills: last-one-ends-alone
+#[test]
+fn a_joiner_waits_for_what_the_last_task_put() {
+    model(None, || {
+        let queue = Arc::new(Queue::new());
+        let done = Arc::new(AtomicUsize::new(0));
+        queue.put(1).unwrap();
+        let taker = {
+            let (queue, done) = (queue.clone(), done.clone());
+            thread::spawn(move || {
+                let first = queue.get().unwrap();
+                queue.put(2).unwrap();
+                drop(first);
+                let second = queue.get().unwrap();
+                // ORDERING: Relaxed on purpose: `join` alone must make it visible.
+                done.store(1, Ordering::Relaxed);
+                drop(second);
+            })
+        };
+        queue.join();
+        // ORDERING: as above.
+        assert_eq!(done.load(Ordering::Relaxed), 1);
+        taker.join().unwrap();
+    });
+}
+
 /// I1, I4: a task that comes back after close still runs.
 #[test]
 fn again_against_close() {
