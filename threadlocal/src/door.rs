@@ -97,3 +97,20 @@ impl<F, E> From<Missed<F, E>> for UseError<E> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seat_is_left_once_and_closed_before_that() {
+        let door = Door::default();
+        assert!(!door.is_closed());
+        door.close();
+        assert!(door.is_closed());
+        assert!(door.leave(), "closed, and not left yet");
+        assert!(!door.leave(), "left already");
+        let door = Door::default();
+        assert!(door.leave() && door.is_closed());
+    }
+}

@@ -201,3 +201,37 @@ impl<K: 'static, T> table::Seat for KeyedSeat<K, T> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// With a seat that is not usable a use would find another way to the same adapter.
+    #[test]
+    fn a_key_is_usable_while_its_adapter_is_current_or_in_use() {
+        let generation = Arc::new(Generation::new());
+        let keyed: KeyedSeat<u32, u32> = KeyedSeat {
+            seats: RefCell::new(HashMap::new()),
+            generation: Arc::clone(&generation),
+            live: Arc::new(AtomicUsize::new(0)),
+        };
+        let is_usable = || keyed.usable(&1).is_some();
+        assert!(!is_usable());
+        let seat = keyed.add(1);
+        assert!(!is_usable(), "nothing was built yet");
+        let make = || Ok::<_, ()>(7);
+        let used = seat.with(&make, |_| {
+            generation.advance();
+            keyed.sweep();
+            is_usable()
+        });
+        assert!(matches!(used, Ok(true)), "in use, though stale");
+        assert!(!is_usable(), "stale");
+        assert!(matches!(seat.with(&make, |adapter| *adapter), Ok(7)));
+        keyed.sweep();
+        assert!(is_usable(), "current, though not in use");
+        generation.advance();
+        keyed.sweep();
+        assert!(keyed.seats.borrow().is_empty(), "stale, and not in use");
+    }
+}
