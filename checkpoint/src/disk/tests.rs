@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
 use tempfile::TempDir;
 
 use super::{Disk, make_durable};
@@ -47,6 +49,17 @@ fn a_name_and_a_descriptor_tell_the_same_file() {
     assert_eq!(disk.identity(LOG).unwrap(), None);
 }
 
+/// It would hold the run's lock, and keep deleted files on the disk, for as long as it runs.
+#[test]
+fn a_program_that_is_started_inherits_no_descriptor() {
+    use rustix::io::{FdFlags, fcntl_getfd};
+    let (_root, disk) = made();
+    let file = disk.open_at(LOCK, OFlags::RDWR | OFlags::CREATE).unwrap();
+    for descriptor in [disk.root.as_fd(), disk.folder.as_fd(), file.as_fd()] {
+        assert!(fcntl_getfd(descriptor).unwrap().contains(FdFlags::CLOEXEC));
+    }
+}
+
 #[test]
 fn a_new_file_cannot_be_made_in_a_folder_that_is_gone() {
     let (root, disk) = made();
@@ -59,7 +72,7 @@ fn a_new_file_cannot_be_made_in_a_folder_that_is_gone() {
 fn a_flush_that_fails_is_an_error() {
     use super::DiskFile;
     use crate::vfs::Identity;
-    use rustix::fs::{Mode, OFlags};
+    use rustix::fs::Mode;
 
     // A descriptor that only names a file: nothing can be flushed or cut through it.
     let name_only = |path: &Path| {
