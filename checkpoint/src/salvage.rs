@@ -297,6 +297,19 @@ mod tests {
     }
 
     #[test]
+    fn a_first_line_and_a_base_count_in_their_place_alone() {
+        let base = |seq| (seq, record::base(1, 0, TIME));
+        let kept = |bodies: &[(u64, Vec<u8>)]| {
+            let bytes = lines(bodies).concat();
+            let kept = Kept::collect(&bytes, NONCE);
+            (kept.records, kept.seq, kept.lost.len())
+        };
+        // Their numbers alone would let them pass: nothing is expected yet, or a lower one is.
+        assert_eq!(kept(&[open(true), open(false), put(3), base(5)]), (3, 5, 1));
+        assert_eq!(kept(&[open(false), put(1), base(5)]), (2, 1, 1));
+    }
+
+    #[test]
     fn the_nonce_is_believed_on_the_word_of_two() {
         let good = lines(&[open(false), put(1), put(2)]);
         assert_eq!(find_nonce(&good.concat()), Some(NONCE));
