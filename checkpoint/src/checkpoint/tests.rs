@@ -12,8 +12,10 @@ use crate::compact::{self, SMALL, is_due};
 use crate::draft::Draft;
 use crate::group::Held as _;
 use crate::index::Slot;
+use crate::left_out::Check;
 use crate::log::{Guard, Log, append_behind};
 use crate::run::{Run, View};
+use crate::sim::left_out::{LeftOut, without};
 use crate::vfs::LOG;
 use crate::{Batch, Durability, Error, RunId, Seq, frame};
 
@@ -237,6 +239,22 @@ fn what_changes_nothing_needs_no_flush_if_all_is_on_disk() {
     run.tail().durable = 0;
     assert_eq!(answer(&mut log, request(Durability::Disk)), "[AwaitsFlush(Refused)]");
     assert_eq!(answer(&mut log, request(Durability::Process)), "[Settled(Ok(Refused))]");
+}
+
+/// So it is this that they miss, and not the wait of those who write.
+#[test]
+fn what_the_crash_tests_leave_out_is_the_wait_of_a_refusal_alone() {
+    let (_root, handle) = opened();
+    handle.save("a", &1).unwrap();
+    let run = &handle.inner.run;
+    let request = |guard| handle.request("a", Some(b"1"), guard, Durability::Disk).unwrap();
+    let mut log = Log::new(Arc::clone(run));
+    run.tail().durable = 0;
+    let (refused, done) = without(LeftOut::Check(Check::SettledFlush), || {
+        (log.append(vec![request(Guard::Absent)]), log.append(vec![request(Guard::Free)]))
+    });
+    assert_eq!(format!("{refused:?}"), "[Settled(Ok(Refused))]");
+    assert_eq!(format!("{done:?}"), "[AwaitsFlush(Done(Seq(2)))]");
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(crate) fn is_check_left_out(check: Check) -> bool {
 }
 
 /// Runs `work` without `what`.
-pub(super) fn without<R>(what: LeftOut, work: impl FnOnce() -> R) -> R {
+pub(crate) fn without<R>(what: LeftOut, work: impl FnOnce() -> R) -> R {
     NOW.set(Some(what));
     let result = work();
     NOW.set(None);
