@@ -3,8 +3,9 @@
 //! Each side writes, fences, and reads what the other writes; of the two at least one must see the
 //! other (Dekker's pattern). With a fence of the processor on both sides each pays some nanoseconds.
 //! Here the rare side asks the kernel to have every running thread of the process fence
-//! (`membarrier`), so that the frequent side has only to keep the compiler from reordering: see
-//! membarrier(2), and Dice, Huang, Yang, "Asymmetric Dekker synchronization" (2001).
+//! (`membarrier`), so that the frequent side has only to keep the compiler from reordering: see Dice,
+//! Huang, Yang, "Asymmetric Dekker synchronization"; Goldblatt, "Asymmetric fences" (WG21 P1202R5,
+//! 2022); and membarrier(2).
 //!
 //! Where there is no such call (another system than Linux, a kernel before 4.14, a sandbox), both
 //! sides fence by themselves. So they do in models, which show that it is fences of this kind that
