@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use workqueue::{BuildError, WorkQueue};
@@ -77,6 +78,28 @@ fn idle_workers_are_never_switched_to() {
     // A real sleep: that nothing happens can only be seen by letting time pass.
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(count(), before, "idle workers ran");
+}
+
+#[test]
+fn a_producer_without_room_sleeps_until_there_is_some() {
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let queue = WorkQueue::builder()
+        .workers(1)
+        .capacity(1)
+        .start(move |_: u32| wait.lock().unwrap().recv().is_err())
+        .unwrap();
+    std::thread::scope(|scope| {
+        let producer = scope.spawn(|| queue.submit_all(0..3).unwrap());
+        // One runs and one waits, so that there is no room for the third. Until it sleeps it tries,
+        // and that does not count.
+        wait_for("the producer sleeps", || queue.stats().blocked_producers == 1);
+        drop(go);
+        assert_eq!(producer.join().unwrap(), 3);
+    });
+    queue.join().unwrap();
+    let stats = queue.stats();
+    assert_eq!((stats.done, stats.blocked_producers), (3, 0));
 }
 
 /// A process in which no thread can start, since each would have a stack larger than the address
