@@ -105,15 +105,33 @@ fn passes(krate: &str) -> Result<Vec<Pass>> {
     };
     let quick = named(&mut quick(krate).iter().map(|&test| test.to_owned()));
     let models = named(&mut loom::sources(krate)?.into_iter().map(|(name, _)| name));
+    let mut all = named(&mut integration(krate)?.into_iter());
+    all.push("--lib".to_owned());
     let pass = |tests, hang_after_s, models| Pass { tests, hang_after_s, models };
     let mut passes = vec![
         pass(vec!["--lib".to_owned()], QUICK_HANG_AFTER_S, false),
         pass(quick, QUICK_HANG_AFTER_S, false),
-        pass(vec!["--tests".to_owned()], TESTS_HANG_AFTER_S, false),
+        pass(all, TESTS_HANG_AFTER_S, false),
         pass(models, MODELS_HANG_AFTER_S, true),
     ];
     passes.retain(|pass| !pass.tests.is_empty());
     Ok(passes)
+}
+
+/// The tests beside `src`, but for what the compiler alone can fail: in a new tree that builds all it
+/// needs, for minutes, and a mutant changes no type.
+fn integration(krate: &str) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(Path::new(krate).join("tests"))? {
+        let path = entry?.path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let is_test = path.extension().is_some_and(|ext| ext == "rs");
+        if is_test && name != "compile_fail" && !name.starts_with("loom_") {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Tries all mutants that the ledger does not hold.
@@ -287,6 +305,16 @@ mod tests {
 
     fn reason() -> [(String, String); 1] {
         [("a/src/b.rs: replace f with ()".to_owned(), "only logs".to_owned())]
+    }
+
+    #[test]
+    fn every_test_that_a_mutant_can_fail_meets_the_last_survivors() {
+        std::env::set_current_dir(shell::root()).unwrap();
+        let passes = passes("threadlocal").unwrap();
+        let met = |pass: usize, test: &str| passes[pass].tests.iter().any(|arg| arg == test);
+        assert!(met(0, "--lib") && met(1, "--test=keyed") && met(3, "--test=loom_uses"));
+        assert!(met(2, "--lib") && met(2, "--test=keyed") && met(2, "--test=many_threads"));
+        assert!(!met(2, "--test=compile_fail") && !met(2, "--test=loom_uses"));
     }
 
     #[test]
