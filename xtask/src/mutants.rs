@@ -1,8 +1,9 @@
 //! cargo-mutants over one crate: how many of all mutants the tests kill, and what survives and why.
 //!
 //! Four passes: every mutant meets the unit tests, what survives them meets the quick ones beside
-//! `src`, what survives those meets all tests, and what is left meets the loom models: a wake too few
-//! shows there alone. (Most fall at once, and most of a mutant's time is the linking of tests.)
+//! `src`, what survives those meets all tests, and what is left meets the loom models, unless it is
+//! listed as one that nothing can kill: a wake too few shows there alone, and they take minutes.
+//! (Most fall at once, and most of a mutant's time is the linking of tests.)
 //! `ledger.txt` in the crate's output folder keeps what fell, so that `--resume` goes on after an
 //! interruption, or after a new test; a figure to publish comes from a run that began afresh.
 //!
@@ -62,8 +63,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     std::fs::create_dir_all(&folder)?;
     let all = listed(arguments)?;
     let mut ledger = Ledger::open(&folder, &all)?;
+    let reasons = survivors(&arguments.krate)?;
     for pass in passes(&arguments.krate)? {
-        ledger.reopen_missed();
+        ledger.reopen_missed(if pass.models { &reasons } else { &[] });
         if ledger.0.len() < all.len() {
             ledger.write(&folder)?;
             run_pass(arguments, &folder, &pass)?;
@@ -72,7 +74,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     ledger.write(&folder)?;
     print_exclusions()?;
-    judge(&all, &ledger, &survivors(&arguments.krate)?)
+    judge(&all, &ledger, &reasons)
 }
 
 fn mutants(arguments: &Arguments) -> Command {
@@ -206,8 +208,10 @@ impl Ledger {
         Ok(())
     }
 
-    fn reopen_missed(&mut self) {
-        self.0.retain(|_, fate| *fate != Fate::Missed);
+    /// What survived is tried once more, but for what is listed in `reasons`.
+    fn reopen_missed(&mut self, reasons: &[(String, String)]) {
+        let is_listed = |name: &str| reasons.iter().any(|(mutant, _)| same(name, mutant));
+        self.0.retain(|name, fate| *fate != Fate::Missed || is_listed(name));
     }
 
     /// Writes the ledger, and the list that makes cargo-mutants leave out what it holds.
@@ -322,6 +326,15 @@ mod tests {
         let (all, ledger) = twenty();
         assert!(judge(&all, &ledger, &reason()).is_ok());
         assert!(judge(&all, &ledger, &[]).is_err());
+    }
+
+    #[test]
+    fn survivors_meet_the_next_tests_unless_a_reason_is_asked_for() {
+        let (_, mut ledger) = twenty();
+        ledger.reopen_missed(&reason());
+        assert_eq!(ledger.0.len(), 20, "listed");
+        ledger.reopen_missed(&[]);
+        assert_eq!(ledger.0.len(), 19);
     }
 
     #[test]
