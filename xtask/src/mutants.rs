@@ -152,6 +152,8 @@ fn run_pass(arguments: &Arguments, folder: &Path, pass: &Pass) -> Result<()> {
     if pass.models {
         mutants.args(["--profile", "release"]);
         mutants.env("RUSTFLAGS", "--cfg loom");
+        // Statics outlive a model: two at once would see each other's.
+        mutants.env("RUST_TEST_THREADS", "1");
         mutants.env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true");
         mutants.env("CARGO_PROFILE_RELEASE_DEBUG", "0");
     }
