@@ -104,12 +104,12 @@ pub fn sweep() {
 /// For threads that cannot be joined, a pool's for instance: [`std::thread::scope`] and many pools
 /// return before the thread-local values of their threads are dropped, and a worker that calls this
 /// last is done with its adapters when it says so. Until it returns, `with` on this thread is
-/// [`UseError::ThreadExiting`](crate::UseError::ThreadExiting), as it is at a thread's end; a handle
-/// still reaches an adapter that has not ended yet, and builds none. Afterwards the thread can build
-/// new ones. Inside a `with` that adapter's own turn comes when it returns. Blocks while another
-/// thread's `for_each` looks at this thread's adapter, or its `invalidate`, `for_each` or `drain` ends it. Inside an adapter's `Drop` or `on_retire` where this
-/// thread's own `invalidate`, `for_each` or `drain` ends the adapter of another, it happens when that
-/// is over.
+/// [`UseError::ThreadExiting`](crate::UseError::ThreadExiting), as it is at a thread's end; a
+/// handle still reaches an adapter that has not ended yet, and builds none. Afterwards the thread
+/// can build new ones. Inside a `with` that adapter's own turn comes when it returns. Blocks while
+/// another thread's `for_each` looks at this thread's adapter, or its `invalidate`, `for_each` or
+/// `drain` ends it. Inside an adapter's `Drop` or `on_retire` where this thread's own `invalidate`,
+/// `for_each` or `drain` ends the adapter of another, it happens when that is over.
 pub fn leave() {
     // A thread whose table is gone has left already.
     let _ = TABLE.try_with(|table| {
