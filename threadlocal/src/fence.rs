@@ -146,4 +146,13 @@ mod tests {
             assert_eq!(misses(Fence { by_kernel: true }, 2_000), 0);
         }
     }
+
+    /// Else a hit would cost a fence of the processor, and no other test would know.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_kernel_fences_where_it_can() {
+        use rustix::thread::{MembarrierQuery, membarrier_query};
+        let both = MembarrierQuery::PRIVATE_EXPEDITED | MembarrierQuery::REGISTER_PRIVATE_EXPEDITED;
+        assert_eq!(Fence::new().by_kernel, membarrier_query().contains(both));
+    }
 }

@@ -245,6 +245,8 @@ mod tests {
         generation.advance();
         assert!(matches!(seat.hit(&DROPPED, |_| ()), Hit::Vacant(_)));
         assert_eq!(new(&seat, 3), 3, "nor does it use a stale one");
+        generation.advance();
+        assert_eq!(new(&seat, 4), 4, "also where no hit has ended that before");
         assert_eq!((registry.live(), registry.seats()), (1, 1));
         drop(seat);
         assert_eq!((registry.live(), registry.seats()), (0, 0));
@@ -268,5 +270,29 @@ mod tests {
         assert!(matches!(seat.hit(&DROPPED, |_| ()), Hit::Inside(_)));
         drop(tour);
         assert!(!seat.is_inside());
+    }
+
+    /// It would wait for itself.
+    #[test]
+    fn who_ends_an_adapter_leaves_without_waiting() {
+        let (registry, generation) =
+            (Arc::new(Registry::new(DROPPED)), Arc::new(Generation::new()));
+        let seat = SharedSeat::new(&registry, &generation);
+        new(&seat, 1);
+        generation.advance();
+        let ending = seat.slot.end_if_stale(&generation);
+        table::Seat::leave(&seat);
+        assert_eq!((registry.live(), registry.seats()), (0, 0));
+        DROPPED.end(ending.expect("stale, and nobody was inside"));
+    }
+
+    #[test]
+    fn a_seat_is_over_with_its_storage() {
+        let (registry, generation) =
+            (Arc::new(Registry::new(DROPPED)), Arc::new(Generation::new()));
+        let seat = SharedSeat::new(&registry, &generation);
+        assert!(!table::Seat::is_over(&seat));
+        generation.end();
+        assert!(table::Seat::is_over(&seat));
     }
 }

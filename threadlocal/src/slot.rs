@@ -320,3 +320,47 @@ impl<T> Drop for Away<'_, T> {
         self.slot.changed.notify_all();
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn slot() -> Slot<u32> {
+        Slot::new(Arc::new(AtomicUsize::new(0)))
+    }
+
+    #[test]
+    fn the_holder_is_told_once_of_an_invalidation_that_passed_over() {
+        let (slot, generation) = (slot(), Generation::new());
+        let mut guard = slot.lock_to_use().expect("nobody holds it");
+        *guard = Some(Built::new(generation.now(), 1));
+        slot.count_in();
+        generation.advance();
+        assert!(slot.take_if_stale(&generation).is_none(), "held");
+        drop(guard);
+        assert!(slot.after_unlock());
+        assert!(!slot.after_unlock(), "nobody has come since");
+        assert_eq!(slot.take_if_stale(&generation), Some(1));
+        assert!(!slot.after_unlock(), "nobody was turned away");
+    }
+
+    /// On a use's way out that would be a look for a stale adapter, in vain.
+    #[test]
+    fn who_waits_is_no_invalidation() {
+        let slot = slot();
+        // ORDERING: Relaxed; this thread alone.
+        slot.asked.store(WAITED_FOR, Ordering::Relaxed);
+        assert!(!slot.after_unlock());
+        assert_eq!(slot.asked.load(Ordering::Relaxed), 0, "heard");
+    }
+
+    /// Somebody may be in it, and the way out of a use need not wait.
+    #[test]
+    fn the_gate_is_entered_for_sleepers_alone() {
+        let slot = slot();
+        let gate = lock(&slot.gate);
+        assert!(slot.hear(PASSED_OVER, None));
+        assert!(!slot.hear(0, None));
+        drop(gate);
+    }
+}

@@ -103,6 +103,25 @@ fn a_pinned_adapter_ends_with_its_thread_where_the_storage_went_first() {
     assert_eq!(census.alive(), 0);
 }
 
+/// The thread's table is not the only owner of its seats: a `Local` that is never dropped is another.
+#[test]
+fn an_adapter_ends_with_its_thread_where_a_local_was_forgotten() {
+    let census = Census::new();
+    let (storage, pinned) = (PerThread::new(census.maker()), PerThreadLocal::new(census.maker()));
+    let (there, pinned_there, counted) = (storage.clone(), pinned.clone(), census.clone());
+    thread::spawn(move || {
+        let (mut local, mut pinned) = (there.local(), pinned_there.local());
+        local.with(Adapter::touch).unwrap();
+        pinned.with(Adapter::touch).unwrap();
+        std::mem::forget((local, pinned));
+        assert_eq!(counted.alive(), 2);
+    })
+    .join()
+    .unwrap();
+    assert_eq!((census.alive(), storage.seats()), (0, 0));
+    assert_eq!((storage.len(), pinned.len()), (0, 0));
+}
+
 #[test]
 fn a_new_thread_never_inherits() {
     let census = Census::new();
@@ -197,26 +216,31 @@ fn a_use_while_thread_local_values_are_dropped_is_an_error_not_a_panic() {
 /// An adapter's `Drop` may use any storage, its own included: nothing is locked or borrowed.
 #[test]
 fn an_adapters_drop_may_use_its_own_storage() {
-    let built = Arc::new(AtomicUsize::new(0));
-    let storage: Arc<std::sync::OnceLock<PerThread<Dropper, &str>>> = Arc::default();
-    let (count, there) = (Arc::clone(&built), Arc::downgrade(&storage));
-    let made = PerThread::new(move || {
-        let first = count.fetch_add(1, SeqCst) == 0;
-        let there = there.clone();
-        Ok(AtDrop(Box::new(move || {
-            let Some(storage) = there.upgrade().filter(|_| first) else { return };
-            storage.get().unwrap().with(|_| ()).unwrap();
-        }) as Box<dyn FnMut() + Send>))
-    });
-    let storage = Arc::clone(&storage);
-    let _ = storage.set(made);
-    let mine = storage.get().unwrap();
-    mine.with(|_| ()).unwrap();
-    mine.discard();
-    assert_eq!((built.load(SeqCst), mine.len()), (2, 1));
-    mine.invalidate();
-    mine.with(|_| ()).unwrap();
-    assert_eq!((built.load(SeqCst), mine.len()), (3, 1));
+    let ends: [fn(&PerThread<Dropper, &'static str>); 2] =
+        [PerThread::discard, PerThread::invalidate];
+    for end in ends {
+        let built = Arc::new(AtomicUsize::new(0));
+        let storage: Arc<std::sync::OnceLock<PerThread<Dropper, &str>>> = Arc::default();
+        let (count, there) = (Arc::clone(&built), Arc::downgrade(&storage));
+        let made = PerThread::new(move || {
+            let first = count.fetch_add(1, SeqCst) == 0;
+            let there = there.clone();
+            Ok(AtDrop(Box::new(move || {
+                let Some(storage) = there.upgrade().filter(|_| first) else { return };
+                storage.get().unwrap().with(|_| ()).unwrap();
+            }) as Box<dyn FnMut() + Send>))
+        });
+        let _ = storage.set(made);
+        let mine = storage.get().unwrap();
+        mine.with(|_| ()).unwrap();
+        end(mine);
+        assert_eq!((built.load(SeqCst), mine.len()), (2, 1));
+        mine.with(|_| ()).unwrap();
+        assert_eq!(built.load(SeqCst), 2, "the one that the drop built is used");
+        mine.invalidate();
+        mine.with(|_| ()).unwrap();
+        assert_eq!((built.load(SeqCst), mine.len()), (3, 1));
+    }
 }
 
 thread_local! {
