@@ -209,6 +209,20 @@ fn a_dropped_reservation_gives_its_place_and_its_charge_back() {
 }
 
 #[test]
+fn a_reservation_that_never_had_to_wait_gives_all_back_when_it_is_dropped() {
+    let clock = ManualClock::new();
+    let limits = [("calls", Rate::per_second(10))];
+    let limiter = RateLimiter::builder(limits).in_flight(1).clock(clock.clone()).build().unwrap();
+    clock.advance(SECOND);
+    let granted = limiter.reserve(6).unwrap();
+    let stats = limiter.stats();
+    assert_eq!((granted.is_ready(), stats.limits[0].available, stats.in_flight), (true, 4, 1));
+    drop(granted);
+    let stats = limiter.stats();
+    assert_eq!((stats.limits[0].available, stats.in_flight), (10, 0));
+}
+
+#[test]
 fn another_rate_is_felt_by_those_who_wait() {
     let (limiter, clock) = ten_a_second();
     let small = limiter.reserve(1).unwrap();
