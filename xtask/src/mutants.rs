@@ -127,7 +127,9 @@ fn integration(krate: &str) -> Result<Vec<String>> {
     for entry in std::fs::read_dir(Path::new(krate).join("tests"))? {
         let path = entry?.path();
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let is_test = path.extension().is_some_and(|ext| ext == "rs");
+        // `name.rs`, or a folder of several files.
+        let is_test =
+            path.extension().is_some_and(|ext| ext == "rs") || path.join("main.rs").exists();
         if is_test && name != "compile_fail" && !name.starts_with("loom_") {
             names.push(name);
         }
@@ -321,6 +323,8 @@ mod tests {
         assert!(met(0, "--lib") && met(1, "--test=keyed") && met(3, "--test=loom_uses"));
         assert!(met(2, "--lib") && met(2, "--test=keyed") && met(2, "--test=many_threads"));
         assert!(!met(2, "--test=compile_fail") && !met(2, "--test=loom_uses"));
+        assert!(!met(2, "--test=census"), "a module of tests");
+        assert!(integration("ratelimit").unwrap().contains(&"schedules".to_owned()), "a folder");
     }
 
     #[test]
