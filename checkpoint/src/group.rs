@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::PoisonError;
 
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, mutant};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, YIELDS, mutant};
 use crate::{Error, Result};
 
 /// The most bytes that one group takes; a single larger record goes alone.
@@ -88,6 +88,8 @@ struct Slot<Q, R> {
     outcome: Option<Result<R>>,
     /// The sink was free when this was set; somebody else may have taken it since.
     may_lead: bool,
+    /// The owner has gone to sleep: else nobody asks the kernel to wake him.
+    asleep: bool,
 }
 
 impl<S: Sink> Group<S> {
@@ -232,12 +234,13 @@ impl<S: Sink> State<S> {
 impl<S: Sink> Ticket<S> {
     fn new(request: Option<RequestOf<S>>) -> Arc<Self> {
         let claim = request.is_none();
-        let slot = Mutex::new(Slot { request, outcome: None, may_lead: false });
+        let slot = Mutex::new(Slot { request, outcome: None, may_lead: false, asleep: false });
         Arc::new(Self { claim, slot, wake: Condvar::new() })
     }
 
     /// Blocks until there is an outcome, or (`None`) until the sink was free.
     fn wait(&self) -> Option<Result<ReplyOf<S>>> {
+        let mut yields = YIELDS;
         let mut slot = lock(&self.slot);
         loop {
             if let Some(outcome) = slot.outcome.take() {
@@ -246,6 +249,14 @@ impl<S: Sink> Ticket<S> {
             if std::mem::take(&mut slot.may_lead) {
                 return None;
             }
+            if yields > 0 {
+                yields -= 1;
+                drop(slot);
+                std::thread::yield_now();
+                slot = lock(&self.slot);
+                continue;
+            }
+            slot.asleep = !mutant("sleeps-unannounced");
             // The lock is never held over code that can panic, so a poisoned one is whole.
             slot = self.wake.wait(slot).unwrap_or_else(PoisonError::into_inner);
         }
@@ -254,8 +265,21 @@ impl<S: Sink> Ticket<S> {
     fn resolve(&self, outcome: Result<ReplyOf<S>>) {
         let mut slot = lock(&self.slot);
         slot.outcome.get_or_insert(outcome);
+        self.wake_owner(slot);
+    }
+
+    fn let_lead(&self) {
+        let mut slot = lock(&self.slot);
+        slot.may_lead = true;
+        self.wake_owner(slot);
+    }
+
+    fn wake_owner(&self, slot: MutexGuard<'_, Slot<RequestOf<S>, ReplyOf<S>>>) {
+        let asleep = slot.asleep;
         drop(slot);
-        self.wake.notify_one();
+        if asleep {
+            self.wake.notify_one();
+        }
     }
 }
 
@@ -294,8 +318,7 @@ impl<S: Sink> Drop for Leading<'_, S> {
         if let Some(next) = next
             && !mutant("no-hand-over")
         {
-            lock(&next.slot).may_lead = true;
-            next.wake.notify_one();
+            next.let_lead();
         }
     }
 }

@@ -6,6 +6,15 @@ pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 #[cfg(loom)]
 pub(crate) use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
 
+/// How often who waits in the queue lets others go first before he sleeps: without a flush a turn
+/// takes some microseconds, as going to sleep and being woken does.
+#[cfg(not(loom))]
+pub(crate) const YIELDS: u32 = 8;
+
+/// A model goes through all orders anyway.
+#[cfg(loom)]
+pub(crate) const YIELDS: u32 = 0;
+
 /// Whether the named mutation is switched on: never, outside of a model.
 #[cfg(not(loom))]
 pub(crate) const fn mutant(_name: &str) -> bool {

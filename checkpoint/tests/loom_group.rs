@@ -268,6 +268,7 @@ fn a_panic_reaches_all() {
     });
 }
 
+/// Kills: sleeps-unannounced
 #[test]
 fn hurried_before_the_flush() {
     explore(None, || {
