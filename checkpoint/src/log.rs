@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::group::{Appended, Held};
@@ -96,6 +97,9 @@ impl Held for Log {
 
     fn append(&mut self, group: Vec<Request>) -> Vec<Appended<Reply>> {
         let run = Arc::clone(&self.run);
+        let to_be_flushed = group.iter().any(|request| request.durability == Durability::Disk);
+        // ORDERING: Relaxed: a hint. Who misses it waits for this group's turn.
+        run.to_be_flushed.store(to_be_flushed, Ordering::Relaxed);
         let mut tail = run.tail();
         let size = group.len();
         let ready = tail
@@ -107,7 +111,7 @@ impl Held for Log {
             write(&run, &mut tail, &framed.bytes)?;
             Ok(framed)
         });
-        match written {
+        let answers = match written {
             Err(error) => (0..size).map(|_| Appended::Settled(Err(error.again()))).collect(),
             Ok(framed) => {
                 self.start = Some(tail.end.clone());
@@ -122,7 +126,10 @@ impl Held for Log {
                 }
                 framed.answers
             }
-        }
+        };
+        // ORDERING: Relaxed, as above.
+        run.to_be_flushed.store(tail.flushing, Ordering::Relaxed);
+        answers
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -136,6 +143,8 @@ impl Held for Log {
         self.last_flush = begun.elapsed();
         let mut tail = run.tail();
         tail.flushing = false;
+        // ORDERING: Relaxed, as in `append`.
+        run.to_be_flushed.store(false, Ordering::Relaxed);
         tail.check_poison(&run)?;
         match flushed {
             Ok(()) => {
@@ -196,6 +205,10 @@ impl Tail {
 /// Appends a `Process` record behind a flush that is under way; `None` if there is none, or if it
 /// did not work: then the ordinary way tells why.
 pub(crate) fn append_behind(run: &Run, request: &Request) -> Option<Seq> {
+    // ORDERING: Relaxed: a hint. Who sees an old one looks at the tail in vain, or waits in the queue.
+    if !run.to_be_flushed.load(Ordering::Relaxed) {
+        return None;
+    }
     let mut tail = run.tail();
     let numbers = tail.check_numbers(run, 1);
     let poisoned = tail.poisoned.is_some();
@@ -223,7 +236,8 @@ pub(crate) fn append_behind(run: &Run, request: &Request) -> Option<Seq> {
 /// Decides every guard in order and frames what is to be written.
 fn frame_group(run: &Run, tail: &Tail, group: Vec<Request>) -> Framed {
     let mut framed = Framed::after(tail);
-    // What this group has changed so far, on top of the view.
+    // What this group has changed so far, on top of the view: for guards alone.
+    let guarded = group.iter().any(|request| request.guard != Guard::Free);
     let mut changed: HashMap<Box<str>, Option<u64>> = HashMap::new();
     let view = run.view();
     for request in group {
@@ -244,8 +258,10 @@ fn frame_group(run: &Run, tail: &Tail, group: Vec<Request>) -> Framed {
             Some(body) if holds => {
                 framed.add(tail, body, &request.changes, request.time);
                 framed.hurried |= request.durability == Durability::Process;
-                for (node, place) in request.changes {
-                    changed.insert(node, place.map(|_| framed.end.seq));
+                if guarded {
+                    for (node, place) in request.changes {
+                        changed.insert(node, place.map(|_| framed.end.seq));
+                    }
                 }
                 Reply::Done(Seq(framed.end.seq))
             }
@@ -317,6 +333,13 @@ const STEP_MIN: u64 = 4 << 10;
 /// next flush records a new size, that is all.
 fn make_space(tail: &mut Tail, end: u64) {
     if end <= tail.allocated {
+        return;
+    }
+    // There may be some that this handle does not know of.
+    if let Ok(len) = tail.log.len()
+        && end < len
+    {
+        tail.allocated = len;
         return;
     }
     let step = (end / 2).clamp(STEP_MIN, STEP_MAX);

@@ -1,5 +1,6 @@
 //! What all clones of a handle share: the published view and the log's tail.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::SystemTime;
 
@@ -19,6 +20,9 @@ pub(crate) struct Run {
     view: RwLock<View>,
     /// The append mutex: held over appending, let go over flushing.
     tail: Mutex<Tail>,
+    /// Whether a group that will be flushed is being appended or flushed: only a hint, so that who has
+    /// nothing to append behind need not wait for the tail to learn it.
+    pub(crate) to_be_flushed: AtomicBool,
 }
 
 /// A published state. Its seq only grows.
@@ -37,7 +41,7 @@ pub(crate) struct Tail {
     pub(crate) log: Arc<LogFile>,
     /// The end of the last record that was appended or taken in.
     pub(crate) end: Position,
-    /// The file's length: up to here no append changes it.
+    /// The file's length as far as this handle knows: up to here no append changes it.
     pub(crate) allocated: u64,
     /// The highest seq that this handle knows to be on disk.
     pub(crate) durable: u64,
@@ -69,7 +73,14 @@ impl Run {
             flushing: false,
             poisoned: None,
         };
-        Self { folder, id, options, view: RwLock::new(view), tail: Mutex::new(tail) }
+        Self {
+            folder,
+            id,
+            options,
+            view: RwLock::new(view),
+            tail: Mutex::new(tail),
+            to_be_flushed: AtomicBool::new(false),
+        }
     }
 
     /// The view changes in one assignment or fold that cannot panic half way, so a poisoned lock

@@ -90,9 +90,12 @@ impl LogFile {
         uninterrupted(|| self.file.len()).map_err(self.failed("look at"))
     }
 
-    /// Whether nothing was appended at `offset`: the file ends there, or its filler begins.
-    pub(crate) fn ends_at(&self, offset: u64) -> Result<bool> {
-        Ok(self.bytes(offset, 1)?.iter().all(|byte| *byte == FILLER))
+    /// Whether filler begins at `offset`. Where it does not, the file ends there, or something was
+    /// appended.
+    pub(crate) fn has_filler_at(&self, offset: u64) -> Result<bool> {
+        let mut byte = [0];
+        let read = read_full(&*self.file, &mut byte, offset).map_err(self.failed("read"))?;
+        Ok(read == 1 && byte == [FILLER])
     }
 
     pub(crate) fn failed(&self, doing: &'static str) -> impl FnOnce(std::io::Error) -> Error {
@@ -113,7 +116,11 @@ impl LogFile {
 
     /// Reads one node's value back and verifies it.
     pub(crate) fn find(&self, slot: Slot) -> Result<Found> {
-        let bytes = self.bytes(slot.offset, slot.len)?;
+        self.verified(slot, self.bytes(slot.offset, slot.len)?)
+    }
+
+    /// What stands in `bytes`, which were read where `slot` says.
+    pub(crate) fn verified(&self, slot: Slot, bytes: Vec<u8>) -> Result<Found> {
         let whole = bytes.len() == slot.len as usize && crc32c::crc32c(&bytes) == slot.sum;
         let json = String::from_utf8(bytes).ok().filter(|_| whole);
         let damaged = || corrupt_at(&self.path, slot.offset, slot.seq.saturating_sub(1));
@@ -306,8 +313,8 @@ mod tests {
         assert!(!clean(end + 1), "there is more behind the filler");
         write_all(&*log.file, b"x", 13).unwrap();
         assert!(clean(12) && !clean(14), "what stands behind the limit is not looked at");
-        assert!(log.ends_at(10).unwrap() && !log.ends_at(13).unwrap());
-        assert!(log.ends_at(end + 1).unwrap(), "the file's end");
+        assert!(log.has_filler_at(10).unwrap() && !log.has_filler_at(13).unwrap());
+        assert!(!log.has_filler_at(end + 1).unwrap(), "the file's end");
     }
 
     #[test]

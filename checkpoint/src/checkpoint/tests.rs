@@ -158,13 +158,19 @@ fn a_draft_that_is_dropped_leaves_no_file() {
     assert_eq!(files(), before);
 }
 
+fn pretend_a_flush(run: &Run) {
+    run.tail().flushing = true;
+    // ORDERING: Relaxed; this thread alone.
+    run.to_be_flushed.store(true, Ordering::Relaxed);
+}
+
 #[test]
 fn only_a_hurried_record_goes_behind_a_flush() {
     let (_root, handle) = opened();
     let run = &handle.inner.run;
     let request = |guard| handle.request("a", Some(b"1"), guard, Durability::Process).unwrap();
     assert_eq!(append_behind(run, &request(Guard::Free)), None, "there is no flush");
-    run.tail().flushing = true;
+    pretend_a_flush(run);
     assert_eq!(append_behind(run, &request(Guard::Absent)), None, "it has a guard");
     assert_eq!(append_behind(run, &request(Guard::Free)), Some(Seq(1)));
     assert_eq!(run.tail().durable, 0);
@@ -172,10 +178,10 @@ fn only_a_hurried_record_goes_behind_a_flush() {
     let seq = handle.save_with("b", &2, Durability::Process).unwrap();
     assert_eq!((seq, run.tail().durable), (Seq(2), 0));
     // What is promised to be on disk waits for its own flush.
-    run.tail().flushing = true;
+    pretend_a_flush(run);
     let seq = handle.save_with("c", &3, Durability::Disk).unwrap();
     assert_eq!((seq, run.tail().durable), (Seq(3), 3));
-    run.tail().flushing = true;
+    pretend_a_flush(run);
     run.tail().poisoned = Some("a test".to_owned());
     assert_eq!(append_behind(run, &request(Guard::Free)), None, "the handle is poisoned");
 }
@@ -185,7 +191,7 @@ fn no_record_goes_behind_a_flush_without_a_number() {
     let (_root, handle) = opened();
     let run = &handle.inner.run;
     let request = || handle.request("a", Some(b"1"), Guard::Free, Durability::Process).unwrap();
-    run.tail().flushing = true;
+    pretend_a_flush(run);
     run.tail().end.seq = frame::SEQ_MAX;
     assert_eq!(append_behind(run, &request()), None);
     run.tail().end.seq = frame::SEQ_MAX - 1;
@@ -225,6 +231,45 @@ fn what_waits_for_its_flush_is_shown_after_it() {
         request("d", Durability::Disk).unwrap(),
     ]);
     assert!(handle.contains("c"));
+}
+
+/// Where no flush comes, nobody stops at the tail to learn it.
+#[test]
+fn the_hint_stands_from_before_the_appending_to_the_end_of_the_flush() {
+    let (_root, handle) = opened();
+    let run = &handle.inner.run;
+    let request = |durability| handle.request("a", Some(b"1"), Guard::Free, durability).unwrap();
+    // ORDERING: Relaxed; this thread alone.
+    let hint = || run.to_be_flushed.load(Ordering::Relaxed);
+    let mut log = Log::new(Arc::clone(run));
+    log.append(vec![request(Durability::Process)]);
+    assert!(!hint());
+    log.append(vec![request(Durability::Process), request(Durability::Disk)]);
+    assert!(hint());
+    log.flush().unwrap();
+    assert!(!hint());
+    run.tail().poisoned = Some("a test".to_owned());
+    log.append(vec![request(Durability::Disk)]);
+    assert!(!hint(), "there is nothing to flush");
+    let tail = run.tail();
+    assert_eq!(
+        append_behind(run, &request(Durability::Process)),
+        None,
+        "the tail is not waited for"
+    );
+    drop(tail);
+    // Somebody has the tail and will flush: he is waited for.
+    run.tail().poisoned = None;
+    std::thread::scope(|scope| {
+        let tail = run.tail();
+        let appending =
+            scope.spawn(|| Log::new(Arc::clone(run)).append(vec![request(Durability::Disk)]));
+        while !hint() {
+            std::thread::yield_now();
+        }
+        drop(tail);
+        appending.join().unwrap();
+    });
 }
 
 #[test]
@@ -269,7 +314,7 @@ fn an_update_removes_what_is_there_and_is_content_if_it_is_not() {
 
 #[test]
 fn space_is_made_behind_the_log_as_it_grows() {
-    let (_root, handle) = opened();
+    let (root, handle) = opened();
     let run = &handle.inner.run;
     let space = || {
         let len = std::fs::metadata(run.log_path()).unwrap().len();
@@ -286,6 +331,11 @@ fn space_is_made_behind_the_log_as_it_grows() {
     assert_eq!(space().1, space().0 / 2);
     handle.save("c", &"x".repeat(900_000)).unwrap();
     assert_eq!(space().1, 262_144);
+    let (end, before) = space();
+    let other = Checkpoint::open(root.path(), &run.id).unwrap();
+    other.save("d", &1).unwrap();
+    handle.save("e", &1).unwrap();
+    assert_eq!(space().1, before - (space().0 - end), "whoever comes finds what there is");
 }
 
 #[test]
