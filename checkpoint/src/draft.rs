@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use crate::frame;
 use crate::index::{self, Index, Slot};
+use crate::read_ahead::ReadAhead;
 use crate::run::View;
 use crate::scan::{LogFile, Part, Position, Scan};
 use crate::vfs::{Flush, Folder, LOG, uninterrupted, write_all};
@@ -63,8 +64,9 @@ impl<'f> Draft<'f> {
     pub(crate) fn fold(&mut self, view: &View) -> Result<()> {
         let mut nodes: Vec<(&str, Slot)> = view.index.from("").collect();
         nodes.sort_unstable_by_key(|(_, slot)| slot.offset);
+        let mut values = ReadAhead::new(&view.log);
         for (node, slot) in nodes {
-            let found = view.log.find(slot)?;
+            let found = values.find(slot)?;
             self.put(node, found.updated_at, &found.json, slot.seq, view.end.seq)?;
         }
         self.base(view.end.seq, view.updated_at)

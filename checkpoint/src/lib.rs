@@ -106,6 +106,7 @@ mod lock;
 mod log;
 mod names;
 mod read;
+mod read_ahead;
 mod record;
 mod recover;
 mod run;

@@ -9,6 +9,7 @@ use serde::ser::{Error as _, SerializeMap as _};
 use serde::{Serialize, Serializer};
 
 use crate::index::{Index, Slot};
+use crate::read_ahead::ReadAhead;
 use crate::scan::LogFile;
 use crate::{Result, RunId, Seq, time, value};
 
@@ -160,8 +161,9 @@ struct Node<'a> {
 impl Serialize for Nodes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        let mut values = ReadAhead::new(&self.0.log);
         for (name, slot) in self.0.index.from("") {
-            let found = self.0.log.find(slot).map_err(S::Error::custom)?;
+            let found = values.find(slot).map_err(S::Error::custom)?;
             let updated_at = time::format(found.updated_at);
             let value = serde_json::from_str(&found.json).map_err(S::Error::custom)?;
             map.serialize_entry(name, &Node { value, updated_at })?;
