@@ -58,6 +58,9 @@ impl Body<'_> {
     }
 }
 
+/// What a line has besides its body takes no more: two checks, two numbers, and what is between.
+const HEAD_MAX: usize = 64;
+
 /// Appends a whole line to `out`; returns its checksum, the next line's `prev`.
 pub(crate) fn seal(
     out: &mut Vec<u8>,
@@ -68,13 +71,14 @@ pub(crate) fn seal(
     body: &[u8],
 ) -> u32 {
     let start = out.len();
+    out.reserve(body.len() + HEAD_MAX);
     out.extend_from_slice(b"[\"00000000\",");
     // Writing to a Vec never fails.
     let _ = write!(out, "\"{prev:08x}\",{seq},{durable},");
     out.extend_from_slice(body);
     out.push(b']');
     let crc = crc32c::crc32c_append(nonce, &out[start + SEALED_AT..]);
-    out[start + 2..start + 10].copy_from_slice(format!("{crc:08x}").as_bytes());
+    let _ = write!(&mut out[start + 2..start + 10], "{crc:08x}");
     out.push(b'\n');
     crc
 }

@@ -14,7 +14,8 @@ pub(crate) fn open(run: &RunId, nonce: u32, compacted: bool) -> Vec<u8> {
 
 /// `"put",node,time,value`.
 pub(crate) fn put(node: &str, time: &str, value: &[u8]) -> Vec<u8> {
-    let mut body = b"\"put\",".to_vec();
+    let mut body = Vec::with_capacity(node.len() + time.len() + value.len() + 16);
+    body.extend_from_slice(b"\"put\",");
     string(&mut body, node);
     let _ = write!(body, ",\"{time}\",");
     body.extend_from_slice(value);
@@ -41,6 +42,7 @@ pub(crate) fn batch<'a>(
         body.extend_from_slice(if value.is_some() { b"\"put\"," } else { b"\"remove\"," });
         string(&mut body, node);
         if let Some(value) = value {
+            body.reserve(value.len() + 64);
             body.push(b',');
             at(body.len());
             body.extend_from_slice(value);
