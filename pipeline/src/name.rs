@@ -60,10 +60,14 @@ impl Item {
 
     /// The name of a record: `step/script/slide-1`.
     pub(crate) fn record(&self, kind: &str, stage: &str) -> String {
-        let name = match &*self.encoded {
-            "" => format!("{kind}/{stage}"),
-            item => format!("{kind}/{stage}/{item}"),
-        };
+        // Each step has several: as one piece, and without `format!`.
+        let mut name = String::with_capacity(kind.len() + stage.len() + self.encoded.len() + 2);
+        for (n, part) in [kind, stage, &self.encoded].into_iter().enumerate() {
+            if n > 0 && !part.is_empty() {
+                name.push('/');
+            }
+            name.push_str(part);
+        }
         if name.len() <= NAME_BYTES_MAX {
             return name;
         }

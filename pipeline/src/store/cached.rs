@@ -53,7 +53,8 @@ pub(crate) fn cached(
         }
     }
     let start = step.item.record("start", step.stage);
-    let begun = recorded.read::<StartRecord>(&start)?;
+    // Seldom there, and only a look into memory then.
+    let begun = if recorded.holds(&start) { recorded.read::<StartRecord>(&start)? } else { None };
     let in_doubt = begun.is_some_and(|start| !start.over && start.idempotency_key == call());
     let failed = recorded.holds(&step.item.record("fail", step.stage));
     Ok(Cached::Miss(Miss { why, stale_files, failed, in_doubt }))

@@ -255,15 +255,15 @@ impl Store for LocalStore {
 
     fn record(&self, id: StepId, step: StepName<'_>, outcome: Outcome) -> Result<Change, Refused> {
         let start = step.item.record("start", step.stage);
-        let fail = step.item.record("fail", step.stage);
+        let fail = || step.item.record("fail", step.stage);
         let batch = match &outcome {
             Outcome::Done { record, failed_before, .. } => {
                 let batch = Batch::new().put(&step.item.record("step", step.stage), record);
                 let batch = batch.map(|batch| batch.remove(&start));
-                if *failed_before { batch.map(|batch| batch.remove(&fail)) } else { batch }
+                if *failed_before { batch.map(|batch| batch.remove(&fail())) } else { batch }
             }
             Outcome::Failed { record } => {
-                Batch::new().put(&fail, record).map(|batch| batch.remove(&start))
+                Batch::new().put(&fail(), record).map(|batch| batch.remove(&start))
             }
         };
         let saved = batch.and_then(|batch| self.records.checkpoint().save_all(batch));
