@@ -1,7 +1,7 @@
 //! criterion's benches of our crates, and ours beside theirs in one interleaved run.
 
 use crate::report::{self, Bar, Chart};
-use crate::{PRIMITIVES, shell};
+use crate::shell;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         if Path::new(krate).join("benches").exists() {
             charts.extend(own(krate, arguments.quick)?);
         }
-        if arguments.peers && PRIMITIVES.contains(&krate) {
+        if arguments.peers {
             peers(krate, arguments.quick, &contests)?;
         }
     }
