@@ -233,6 +233,15 @@ fn what_waits_for_its_flush_is_shown_after_it() {
     assert!(handle.contains("c"));
 }
 
+#[test]
+fn of_two_first_writers_in_one_group_one_is_refused() {
+    let (_root, handle) = opened();
+    let request = |guard| handle.request("a", Some(b"1"), guard, Durability::Process).unwrap();
+    let mut log = Log::new(Arc::clone(&handle.inner.run));
+    let answers = log.append(vec![request(Guard::Absent), request(Guard::Absent)]);
+    assert_eq!(format!("{answers:?}"), "[Settled(Ok(Done(Seq(1)))), Settled(Ok(Refused))]");
+}
+
 /// Where no flush comes, nobody stops at the tail to learn it.
 #[test]
 fn the_hint_stands_from_before_the_appending_to_the_end_of_the_flush() {

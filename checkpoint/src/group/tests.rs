@@ -113,3 +113,22 @@ fn a_crowd_is_a_group_and_those_behind_it() {
     group.claim(|_| ()).unwrap();
     assert_eq!(lock(&group.state).crowd, 5);
 }
+
+/// Whoever only yielded would take a processor for as long as a flush lasts.
+#[test]
+fn who_waits_sleeps_in_the_end_and_is_woken() {
+    for expected in [Some(7), None] {
+        let ticket = Ticket::<Sizes>::new(Some(1));
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| ticket.wait().map(Result::unwrap));
+            while !lock(&ticket.slot).asleep {
+                std::thread::yield_now();
+            }
+            match expected {
+                Some(reply) => ticket.resolve(Ok(reply)),
+                None => ticket.let_lead(),
+            }
+            assert_eq!(waiting.join().unwrap(), expected);
+        });
+    }
+}
