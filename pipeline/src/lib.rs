@@ -141,6 +141,9 @@ pub use crate::target::{Target, Value};
 pub use checkpoint::{Durability, RunId};
 pub use ratelimit::{BuildError, Cancel, Cost, Rate, RateLimiter};
 
+#[doc = include_str!("../docs/speed.md")]
+pub mod speed {}
+
 #[doc = include_str!("../README.md")]
 #[cfg(doctest)]
 struct Readme;
