@@ -60,14 +60,11 @@ impl Item {
 
     /// The name of a record: `step/script/slide-1`.
     pub(crate) fn record(&self, kind: &str, stage: &str) -> String {
-        // Each step has several: as one piece, and without `format!`.
-        let mut name = String::with_capacity(kind.len() + stage.len() + self.encoded.len() + 2);
-        for (n, part) in [kind, stage, &self.encoded].into_iter().enumerate() {
-            if n > 0 && !part.is_empty() {
-                name.push('/');
-            }
-            name.push_str(part);
-        }
+        // Each step has several: `concat` allocates once, `format!` as it grows.
+        let name = match &*self.encoded {
+            "" => [kind, "/", stage].concat(),
+            item => [kind, "/", stage, "/", item].concat(),
+        };
         if name.len() <= NAME_BYTES_MAX {
             return name;
         }
