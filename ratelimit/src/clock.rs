@@ -85,6 +85,8 @@ impl Clock for MonotonicClock {
 pub struct QuantaClock {
     clock: quanta::Clock,
     zero: u64,
+    /// Nanoseconds in 2⁴⁰ ticks: right to a part in 10¹¹ even at 10 GHz.
+    nanos_in_2_40: u64,
 }
 
 #[cfg(feature = "quanta")]
@@ -92,13 +94,20 @@ impl QuantaClock {
     /// A clock that shows zero now. The first one in a process measures the counter for a moment.
     pub fn new() -> Self {
         let clock = quanta::Clock::new();
-        Self { zero: clock.raw(), clock }
+        Self { zero: clock.raw(), nanos_in_2_40: clock.delta_as_nanos(0, 1 << 40), clock }
     }
 
     #[inline]
     fn nanos(&self) -> u64 {
-        let now = self.clock.raw();
-        self.clock.delta_as_nanos(self.zero, now)
+        self.scaled(self.clock.raw().saturating_sub(self.zero))
+    }
+
+    /// As quanta's `delta_as_nanos`, which asks anew each time what kind of clock it is: with that a
+    /// permit takes 9.9 ns, with this 9.5, which is what reading the counter takes (AMD Zen 4).
+    #[inline]
+    fn scaled(&self, ticks: u64) -> u64 {
+        let nanos = (u128::from(ticks) * u128::from(self.nanos_in_2_40)) >> 40;
+        u64::try_from(nanos).unwrap_or(u64::MAX)
     }
 }
 
@@ -163,5 +172,16 @@ mod tests {
         assert!(moves(), "it shows {:?}", clock.now());
         let time = Time::Quanta(clock.clone());
         assert!(time.now() >= Moment::from_clock(Duration::from_micros(1)));
+    }
+
+    #[test]
+    fn ticks_are_scaled_as_quanta_does() {
+        let clock = QuantaClock::new();
+        for ticks in [0, 1, 1_000, 1 << 32, 1 << 40, 3 << 50, 1 << 60] {
+            let (ours, theirs) = (clock.scaled(ticks), clock.clock.delta_as_nanos(0, ticks));
+            let rounded = 1 + (ticks >> 40);
+            assert!(ours <= theirs && theirs - ours <= rounded, "{ticks}: {ours}, {theirs}");
+        }
+        assert_eq!(QuantaClock { nanos_in_2_40: 1 << 41, ..clock }.scaled(u64::MAX), u64::MAX);
     }
 }

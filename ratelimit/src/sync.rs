@@ -68,6 +68,10 @@ mod real {
     ///
     /// Its waiters yield: on few cores a holder that was preempted then costs a yield, where
     /// spinning would cost the rest of a time slice.
+    ///
+    /// On cache lines of its own (they are fetched in pairs of 64 bytes), or whoever takes a permit
+    /// would also take the lines away on which others find the clock.
+    #[repr(align(128))]
     pub(crate) struct Spin<T>(spin::mutex::SpinMutex<T, spin::relax::Yield>);
 
     pub(crate) type SpinGuard<'a, T> = spin::mutex::SpinMutexGuard<'a, T, spin::relax::Yield>;
