@@ -58,9 +58,27 @@ pub(crate) struct Ran {
     pub(crate) waited_us: u64,
     /// Which of the stage's workers ran it.
     pub(crate) worker: usize,
+    /// The calls before the last one, as far as this process made them, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tried: Vec<Tried>,
     /// The item's keys, where the record's name does not give them back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) item: Option<String>,
+}
+
+/// A call that came back without a result, whose step was then tried again.
+#[allow(clippy::struct_field_names)] // as in `Ran`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Tried {
+    pub(crate) attempt: u32,
+    /// The service had no capacity: this counts as no attempt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) limited: bool,
+    pub(crate) at_ms: u64,
+    pub(crate) ran_us: u64,
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) waited_us: u64,
+    pub(crate) worker: usize,
 }
 
 /// A call that was begun.

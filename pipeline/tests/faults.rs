@@ -157,6 +157,27 @@ fn want_of_capacity_costs_no_attempt_and_pauses_the_limiter() {
 }
 
 #[test]
+fn a_record_has_the_last_calls_before_its_own_and_no_more() {
+    let root = tempfile::tempdir().unwrap();
+    let calls = AtomicU32::new(0);
+    let report = run_one(&root, 1, &options(&root), move |_, n| {
+        match calls.fetch_add(1, Ordering::SeqCst) {
+            0 => Err(Fault::transient("503")),
+            1..20 => Err(Fault::rate_limited(Duration::ZERO)),
+            _ => Ok(n),
+        }
+    });
+    assert_eq!(report.output.unwrap().len(), 1);
+    let run = checkpoint::read(root.path(), &RunId::new("r").unwrap()).unwrap();
+    let step = run.prefix("step/one/").next().unwrap();
+    let record = run.get::<serde_json::Value>(step).unwrap().unwrap().value;
+    let tried = record["ran"]["tried"].as_array().unwrap();
+    assert_eq!(tried.len(), 16, "of twenty");
+    assert!(tried.iter().all(|call| call["limited"] == true && call["attempt"] == 2), "{tried:?}");
+    assert_eq!(record["ran"]["attempts"], 2);
+}
+
+#[test]
 fn a_service_that_never_relents_halts_the_run() {
     let root = tempfile::tempdir().unwrap();
     let limiter = RateLimiter::per_second(1e6);

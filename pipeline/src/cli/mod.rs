@@ -32,6 +32,7 @@
 //! | `results [STAGE..]` | what is recorded, as a table or with `--jsonl` whole |
 //! | `verify` | reads every byte of checkpoint and artefacts; names damage and its remedy |
 //! | `graph` | stages with their counts, as `--mermaid` or `--dot` |
+//! | `trace` | what each worker did and when, as Chrome's trace events: a file for Perfetto |
 //! | `export --joblog` | what ended, in the columns of GNU parallel's job log |
 //!
 //! Options of `run`: `--workers STAGE=N`, `--only STAGE`, `--limit N` (items of each source),
@@ -40,8 +41,8 @@
 //! old file aside.
 //!
 //! Where runs lie is `--root` (default `workspace/runs`), which of them is `--run` (default: the
-//! pipeline's name). `status`, `failures`, `results`, `verify`, `graph` and `export` take no lock,
-//! make nothing and pull no item, `--salvage` excepted; `plan` pulls all items and makes nothing.
+//! pipeline's name). `status`, `failures`, `results`, `verify`, `graph`, `trace` and `export` take no
+//! lock, make nothing and pull no item, `--salvage` excepted; `plan` pulls all items and makes nothing.
 //!
 //! `run` shows a line for each stage on a terminal, and off it a plain line when a stage is over
 //! and every 10 s; both go to standard error. Its `--json` events go to standard output: names,
@@ -71,6 +72,7 @@ mod run;
 mod signals;
 mod status;
 mod table;
+mod trace;
 mod verify;
 
 use std::path::PathBuf;
@@ -129,6 +131,8 @@ enum What {
     Verify(verify::Verify),
     /// Draw the stages, and how far each is
     Graph(graph::Graph),
+    /// Print what each worker did and when, as Chrome's trace events, for ui.perfetto.dev
+    Trace(trace::Trace),
     /// Print the run in another tool's format
     Export(export::Export),
 }
@@ -249,6 +253,7 @@ impl Pipeline {
                 let wires = self.target(target.wires());
                 graph.go(&self, &wires, &place)
             }
+            What::Trace(trace) => trace.go(&place),
             What::Export(export) => export.go(&place),
         };
         done.unwrap_or_else(|trouble| trouble.complain(&name))

@@ -18,9 +18,13 @@ use crate::event::Event;
 use crate::fault::Fault;
 use crate::graph::{Done, Hooks, Output};
 use crate::inputs::Given;
-use crate::record::{FailRecord, MadeOf, Ran, StartRecord, StepRecord, now_ms};
+use crate::record::{FailRecord, MadeOf, Ran, StartRecord, StepRecord, Tried, now_ms};
 use crate::report::Failure;
 use crate::store::{Outcome, Refused, StepName};
+
+/// So many calls of a step are recorded beside its last one: a service may be short of capacity for
+/// hours.
+const MOST_TRIED: usize = 16;
 
 /// What is known of a call once it began.
 #[derive(Clone, Copy)]
@@ -183,6 +187,7 @@ fn faulted(
     began: Option<Began>,
 ) -> Step<Task, ()> {
     let settings = &engine.stages[task.id.stage].settings;
+    let tried = began.map(|began| tried(&task, worker, fault, began));
     let pause = match fault {
         Fault::RateLimited { after } => match wait_for_capacity(engine, &mut task, *after) {
             Some(pause) => pause,
@@ -203,7 +208,11 @@ fn faulted(
             return Step::Done(());
         }
     };
-    if began.is_some() {
+    if let Some(tried) = tried {
+        if task.tried.len() == MOST_TRIED {
+            task.tried.remove(0);
+        }
+        task.tried.push(tried);
         if let Err(error) = call_is_over(engine, worker, &task) {
             engine.fail(error);
             return Step::Done(());
@@ -293,8 +302,23 @@ fn start_record(task: &Task, worker: usize, attempt: u32, over: bool) -> StartRe
     }
 }
 
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// A call that came back without a result. To be called before the task counts it.
+fn tried(task: &Task, worker: usize, fault: &Fault, began: Began) -> Tried {
+    Tried {
+        attempt: task.failed + 1,
+        limited: matches!(fault, Fault::RateLimited { .. }),
+        at_ms: began.at_ms,
+        ran_us: micros(began.at.elapsed()),
+        waited_us: micros(began.waited),
+        worker,
+    }
+}
+
 fn ran(task: &Task, worker: usize, began: Option<Began>) -> Ran {
-    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     Ran {
         attempts: task.failed + 1,
         spent_usd: task.spent_usd,
@@ -302,6 +326,7 @@ fn ran(task: &Task, worker: usize, began: Option<Began>) -> Ran {
         ran_us: began.map_or(0, |began| micros(began.at.elapsed())),
         waited_us: began.map_or(0, |began| micros(began.waited)),
         worker,
+        tried: task.tried.clone(),
         item: task.item.is_hashed().then(|| task.item.shown().to_string()),
     }
 }

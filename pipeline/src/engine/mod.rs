@@ -36,6 +36,7 @@ use crate::index::{Change, Ready};
 use crate::name::Item;
 use crate::options::{Admit, Halt, Observe};
 use crate::plan::Plan;
+use crate::record::Tried;
 use crate::stop::OnStop;
 use crate::store::{Cached, Miss, StepId, StepName, Store};
 
@@ -78,6 +79,8 @@ pub(crate) struct Task {
     panicked: bool,
     /// Answers for want of capacity in a row.
     limited: u32,
+    /// Calls that came back without a result, the last few.
+    tried: Vec<Tried>,
     spent_usd: f64,
 }
 
@@ -93,6 +96,7 @@ impl Task {
             failed: 0,
             panicked: false,
             limited: 0,
+            tried: Vec::new(),
             spent_usd: 0.0,
         }
     }

@@ -9,6 +9,7 @@ mod program;
 mod retrying;
 mod running;
 mod shell;
+mod traces;
 
 use std::process::ExitCode;
 
@@ -18,7 +19,8 @@ fn main() -> ExitCode {
     if std::env::var_os("TALK").is_some() {
         return program::main();
     }
-    let tests = [looking::TESTS, planning::TESTS, retrying::TESTS, running::TESTS].concat();
+    let (looks, traces) = (looking::TESTS, traces::TESTS);
+    let tests = [looks, planning::TESTS, retrying::TESTS, running::TESTS, traces].concat();
     let trials = tests.into_iter().map(|(name, test)| {
         Trial::test(name, move || {
             test();

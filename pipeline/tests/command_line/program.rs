@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
@@ -50,14 +51,24 @@ fn trace(what: &str, which: impl std::fmt::Display) {
     }
 }
 
+/// How often a call was told to come later.
+static PUT_OFF: AtomicUsize = AtomicUsize::new(0);
+
 /// A call of a paid service.
 fn call(cx: &Cx<'_>) -> Result<(), Fault> {
     trace(cx.stage(), cx.item());
     std::thread::sleep(Duration::from_millis(setting("MS", 0)));
     cx.spent_usd(0.002);
     let step = format!("{} {}", cx.stage(), cx.item());
-    if setting("FAIL", String::new()).split(',').any(|fails| fails == step) {
+    let is_to = |what| setting(what, String::new()).split(',').any(|named| named == step);
+    if is_to("FAIL") {
         return Err(Fault::fatal("401: the key is wrong"));
+    }
+    if is_to("LATER") && PUT_OFF.fetch_add(1, Ordering::Relaxed) == 0 {
+        return Err(Fault::rate_limited(Duration::from_millis(1)));
+    }
+    if is_to("AGAIN") && cx.attempt() == 1 {
+        return Err(Fault::transient("503: not now"));
     }
     Ok(())
 }
@@ -75,6 +86,7 @@ pub(crate) fn main() -> ExitCode {
         .each("script", (slide, style))
         .version(setting("VERSION", 1))
         .workers(2)
+        .backoff(Duration::from_millis(1), Duration::from_millis(1))
         .limit(&rate, |(slide, _)| [1, slide.text.len() as u64])
         .run(|(), cx, (slide, style)| {
             call(cx)?;
