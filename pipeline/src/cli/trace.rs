@@ -29,8 +29,10 @@ struct Slice {
 }
 
 /// What each worker did, by its stage's place and its own number.
-struct Rows {
+struct Picture {
     stages: Vec<String>,
+    /// Those that have a limiter: of others, what lies before a call is the recording of its start.
+    limited: Vec<String>,
     rows: BTreeMap<(usize, usize), Vec<Slice>>,
 }
 
@@ -38,47 +40,54 @@ impl Trace {
     #[allow(clippy::unused_self)] // like every other command
     pub(super) fn go(self, place: &Place) -> Outcome {
         let look = Look::at(&place.root, place.run()?)?;
-        let rows = rows(&look)?;
+        let picture = picture(&look)?;
         let mut out = exit::out();
-        rows.write(&mut out, &look)?;
+        picture.write(&mut out, &look)?;
         out.flush()?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn rows(look: &Look) -> Result<Rows, RunError> {
+fn picture(look: &Look) -> Result<Picture, RunError> {
     let stages = look.stages()?.into_iter().map(|stage| stage.name).collect();
-    let mut rows = Rows { stages, rows: BTreeMap::new() };
+    let built = look.record().map(|record| &*record.stages).unwrap_or_default();
+    let limited = built.iter().filter(|stage| !stage.limits.is_empty());
+    let limited = limited.map(|stage| stage.name.clone()).collect();
+    let mut picture = Picture { stages, limited, rows: BTreeMap::new() };
     for step in look.steps(None) {
         let step = step?;
         let ran = step.record.ran;
         let args = json!({ "attempts": ran.attempts, "spent_usd": ran.spent_usd });
-        rows.ended(&step.stage, &step.item, ran, "done", args);
+        picture.ended(&step.stage, &step.item, ran, "done", args);
     }
     for step in look.failures() {
         let step = step?;
         let (ran, cause) = (step.record.ran, step.record.cause);
         let args = json!({ "attempts": ran.attempts, "spent_usd": ran.spent_usd, "cause": cause });
-        rows.ended(&step.stage, &step.item, ran, "failed", args);
+        picture.ended(&step.stage, &step.item, ran, "failed", args);
     }
     let running = matches!(look.life(), Life::Running { .. });
     for call in look.calls()? {
-        let begin = call.start.at_ms * 1_000;
+        let begin = micros(call.start.at_ms);
         // How long a call went on whose process died, nobody knows.
-        let (kind, end) = if running { ("running", now_ms() * 1_000) } else { ("in doubt", begin) };
+        let (kind, end) = if running { ("running", micros(now_ms())) } else { ("in doubt", begin) };
         let args = json!({ "attempt": call.start.attempt });
         let slice = Slice { begin, end, name: name(&call.stage, &call.item), kind, args };
-        rows.add(&call.stage, call.start.worker, slice);
+        picture.add(&call.stage, call.start.worker, slice);
     }
-    rows.rows.values_mut().for_each(|row| put_in_order(row));
-    Ok(rows)
+    picture.rows.values_mut().for_each(|row| put_in_order(row));
+    Ok(picture)
+}
+
+fn micros(ms: u64) -> u64 {
+    ms.saturating_mul(1_000)
 }
 
 fn name(stage: &str, item: &str) -> String {
     if item.is_empty() { stage.to_string() } else { item.to_string() }
 }
 
-impl Rows {
+impl Picture {
     /// A step that ended: every call of it, and what each waited for its permit.
     fn ended(&mut self, stage: &str, item: &str, ran: Ran, kind: &'static str, args: Value) {
         for tried in ran.tried {
@@ -99,8 +108,8 @@ impl Rows {
         (at_ms, waited_us, ran_us): (u64, u64, u64),
         (kind, args): (&'static str, Value),
     ) {
-        let begin = at_ms * 1_000;
-        if waited_us > 0 {
+        let begin = micros(at_ms);
+        if self.limited.iter().any(|limited| limited == stage) {
             let (kind, args) = ("wait", json!({ "item": item }));
             let waits = begin.saturating_sub(waited_us);
             let name = "waits for a permit".to_string();
@@ -131,7 +140,10 @@ impl Rows {
         for (n, ((stage, worker), slices)) in self.rows.iter().enumerate() {
             let (tid, stage) = (n + 1, &self.stages[*stage]);
             write!(out, ",\n{}", about("thread", tid, &format!("{stage} {}", worker + 1)))?;
-            let order = json!({ "name": "thread_sort_index", "ph": "M", "pid": 1, "tid": tid, "args": { "sort_index": tid } });
+            let order = json!({
+                "name": "thread_sort_index", "ph": "M", "pid": 1, "tid": tid,
+                "args": { "sort_index": tid },
+            });
             write!(out, ",\n{order}")?;
             for slice in slices {
                 let event = json!({

@@ -84,6 +84,7 @@ fn calls_waits_and_retries() {
     // Its limiter is empty at the start.
     let waits = events.kind("wait");
     assert!(waits.iter().any(|wait| wait == "audio: waits for a permit"), "{waits:?}");
+    assert!(!waits.iter().any(|wait| wait.starts_with("words")), "it has no limiter: {waits:?}");
 }
 
 fn under_way_and_in_doubt() {
