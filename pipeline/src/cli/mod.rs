@@ -32,6 +32,7 @@
 //! | `results [STAGE..]` | what is recorded, as a table or with `--jsonl` whole |
 //! | `verify` | reads every byte of checkpoint and artefacts; names damage and its remedy |
 //! | `graph` | stages with their counts, as `--mermaid` or `--dot` |
+//! | `report` | one page of HTML to look at: stages, timeline, failures |
 //! | `trace` | what each worker did and when, as Chrome's trace events: a file for Perfetto |
 //! | `export --joblog` | what ended, in the columns of GNU parallel's job log |
 //!
@@ -41,8 +42,9 @@
 //! old file aside.
 //!
 //! Where runs lie is `--root` (default `workspace/runs`), which of them is `--run` (default: the
-//! pipeline's name). `status`, `failures`, `results`, `verify`, `graph`, `trace` and `export` take no
-//! lock, make nothing and pull no item, `--salvage` excepted; `plan` pulls all items and makes nothing.
+//! pipeline's name). `status`, `failures`, `results`, `verify`, `graph`, `report`, `trace` and `export`
+//! take no lock, make nothing and pull no item, `--salvage` excepted; `plan` pulls all items and makes
+//! nothing.
 //!
 //! `run` shows a line for each stage on a terminal, and off it a plain line when a stage is over
 //! and every 10 s; both go to standard error. Its `--json` events go to standard output: names,
@@ -55,6 +57,7 @@
 //! Exit codes: 0 all done, 1 error (of `verify`: damage), 2 usage (an argument, a stage or a run
 //! that is not there), 3 finished with failures, 5 halted, 75 the run is in use, 130 interrupted.
 
+mod axis;
 mod board;
 mod events;
 mod exit;
@@ -64,14 +67,17 @@ mod forecast;
 mod graph;
 mod human;
 mod pace;
+mod page;
 mod plan;
 mod progress;
+mod report;
 mod results;
 mod retry;
 mod run;
 mod signals;
 mod status;
 mod table;
+mod timeline;
 mod trace;
 mod verify;
 
@@ -131,6 +137,8 @@ enum What {
     Verify(verify::Verify),
     /// Draw the stages, and how far each is
     Graph(graph::Graph),
+    /// Print one page of HTML to look at: stages, timeline, failures
+    Report(report::Report),
     /// Print what each worker did and when, as Chrome's trace events, for ui.perfetto.dev
     Trace(trace::Trace),
     /// Print the run in another tool's format
@@ -253,6 +261,7 @@ impl Pipeline {
                 let wires = self.target(target.wires());
                 graph.go(&self, &wires, &place)
             }
+            What::Report(report) => report.go(&place),
             What::Trace(trace) => trace.go(&place),
             What::Export(export) => export.go(&place),
         };

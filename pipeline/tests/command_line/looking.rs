@@ -40,6 +40,7 @@ const LOOKS: &[&[&str]] = &[
     &["graph"],
     &["graph", "--mermaid"],
     &["graph", "--dot"],
+    &["report"],
     &["trace"],
     &["export", "--joblog"],
 ];
@@ -112,7 +113,9 @@ fn no_such_run() {
 
 fn bad_arguments() {
     let shell = Shell::after_a_run();
-    for command in ["run", "status", "failures", "results", "verify", "graph", "trace", "export"] {
+    for command in
+        ["run", "status", "failures", "results", "verify", "graph", "report", "trace", "export"]
+    {
         shell.run(&[command, "--no-such-flag"]).exits(2).complains("--no-such-flag");
         shell.run(&[command, "--run", "../x"]).exits(2).complains("../x");
         shell.run(&[command, "--help"]).succeeds().says("--root");

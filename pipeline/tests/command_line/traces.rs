@@ -1,4 +1,4 @@
-//! `trace`: a file that Perfetto draws.
+//! `trace` and `report`: a run as a drawing.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,8 @@ use serde_json::Value;
 use crate::shell::Shell;
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
+    ("report_is_a_page_that_needs_nothing_else", page),
+    ("report_names_what_is_in_doubt", page_of_a_killed_run),
     ("trace_shows_calls_waits_and_retries", calls_waits_and_retries),
     ("trace_shows_what_is_under_way_and_what_is_in_doubt", under_way_and_in_doubt),
 ];
@@ -79,8 +81,12 @@ fn calls_waits_and_retries() {
     for step in ["script: s0", "audio: s1", "glossary: glossary"] {
         assert!(done.iter().any(|done| done == step), "{step} of {done:?}");
     }
-    let second = events.0.iter().find(|event| event["args"]["attempts"] == 2).unwrap();
-    assert_eq!((&second["name"], &second["cat"]), (&"s0".into(), &"done".into()));
+    let second = events
+        .0
+        .iter()
+        .find(|event| event["cat"] == "done" && event["args"]["attempt"] == 2)
+        .unwrap();
+    assert_eq!(second["name"], "s0");
     // Its limiter is empty at the start.
     let waits = events.kind("wait");
     assert!(waits.iter().any(|wait| wait == "audio: waits for a permit"), "{waits:?}");
@@ -101,4 +107,54 @@ fn under_way_and_in_doubt() {
     let events = Events::of(&shell);
     assert_eq!(events.kind("in doubt"), ["script: s0", "script: s1"]);
     assert_eq!(events.one("in doubt")["dur"], 0, "nobody knows how long it went on");
+}
+
+/// Every element is closed, in its order: nothing from a run got in as markup.
+fn is_well_nested(page: &str) {
+    let mut open = Vec::new();
+    for tag in page.split('<').skip(1).map(|rest| rest.split('>').next().unwrap()) {
+        let name = tag.split(|c: char| c.is_whitespace() || c == '/').find(|name| !name.is_empty());
+        match (tag.as_bytes(), name.unwrap()) {
+            (_, "!doctype" | "meta") | ([.., b'/'], _) => {}
+            ([b'/', ..], name) => assert_eq!(open.pop(), Some(name), "in {tag}"),
+            (_, name) => open.push(name),
+        }
+    }
+    assert!(open.is_empty(), "left open: {open:?}");
+}
+
+fn page() {
+    let mut shell = Shell::new();
+    shell.set("AGAIN", "script s0");
+    shell.set("LATER", "audio s1");
+    shell.set("FAIL", "audio s2");
+    shell.run(&["run"]).exits(3);
+    let said = shell.run(&["report"]).succeeds().says("<!doctype html>");
+    is_well_nested(&said.out);
+    for from_elsewhere in ["http", "src=", "href=", "url(", "@import"] {
+        assert!(!said.out.contains(from_elsewhere), "{from_elsewhere}");
+    }
+    let said = said.says("<h1>talk, run talk</h1>").says("finished with failures · last begun 2");
+    let said = said.says("<tr><td>script</td><td>3</td><td>3</td><td>-</td><td>-</td><td>4</td>");
+    let said = said.says("<tr><td>video</td><td>-</td><td>1</td><td>-</td><td>-</td><td>-</td>");
+    for drawn in ["wait", "done", "again", "no-capacity", "failed"] {
+        assert!(said.out.contains(&format!("<rect class=\"{drawn}\"")), "{drawn}:\n{}", said.out);
+    }
+    let said = said.says("<title>audio [s2]: failed, ").says("<p>audio [s2]</p>");
+    said.says("<pre>401: the key is wrong</pre>");
+}
+
+fn page_of_a_killed_run() {
+    let mut shell = Shell::new();
+    shell.set("MS", "60000");
+    let mut run = shell.start(&["run"], "script", 2);
+    let said = shell.run(&["report"]).succeeds().says("<rect class=\"running\"");
+    assert!(!said.says("<th>in flight</th>").out.contains("In doubt"));
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let said = shell.run(&["report"]).succeeds().says("<rect class=\"in-doubt\"");
+    is_well_nested(&said.out);
+    let said = said.says("<h2>In doubt: begun").says("<p>script [s0], begun 2");
+    let status = shell.run(&["status", "--json"]).succeeds().json();
+    said.says(status["calls"][0]["idempotency_key"].as_str().unwrap());
 }
