@@ -67,7 +67,6 @@ pub(crate) struct Ran {
 }
 
 /// A call that came back without a result, whose step was then tried again.
-#[allow(clippy::struct_field_names)] // as in `Ran`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Tried {
     pub(crate) attempt: u32,

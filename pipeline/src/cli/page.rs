@@ -58,7 +58,10 @@ pub(super) fn timeline(rows: &[Row]) -> String {
     let Some(axis) = Axis::of(rows) else { return String::new() };
     let mut svg = String::new();
     let height = rows.len() as f64 * PITCH + 24.0;
-    let _ = writeln!(svg, "<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\">");
+    let _ = writeln!(
+        svg,
+        "<svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"timeline\">"
+    );
     let x = |share: f64| LABELS + share * (WIDTH - LABELS);
     for (share, label) in axis.ticks() {
         let (at, bottom) = (x(share), height - 16.0);
