@@ -50,23 +50,37 @@ pub(crate) fn hold<T>(
     work()
 }
 
-/// Who works on the run, if somebody does. Takes no lock where the kernel tells (`/proc/locks`);
+/// Who works on the run, if somebody does. Takes no lock where the kernel tells (`/proc`);
 /// elsewhere a shared one, for an instant.
 #[cfg_attr(not(feature = "cli"), allow(dead_code))]
 pub(crate) fn in_use(run_dir: &Path) -> Option<(u32, Option<String>)> {
     let file = File::open(run_dir.join(FILE)).ok()?;
-    if let Ok(locks) = std::fs::read_to_string("/proc/locks") {
-        let inode = format!(":{}", file.metadata().ok()?.ino());
-        let ours = |line: &str| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            words.get(1) == Some(&"FLOCK") && words.iter().any(|word| word.ends_with(&inode))
+    let Ok(locks) = std::fs::read_to_string("/proc/locks") else {
+        return match RwLock::new(file).try_read() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Some(holder(run_dir)),
+            _ => None,
         };
-        return locks.lines().any(ours).then(|| holder(run_dir));
-    }
-    match RwLock::new(file).try_read() {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Some(holder(run_dir)),
-        _ => None,
-    }
+    };
+    let inode = format!(":{}", file.metadata().ok()?.ino());
+    let (pid, host) = holder(run_dir);
+    // The list of all locks is read in pieces, and those that come and go meanwhile move it under
+    // the reader's place: what is in it is held, what is not in it may be. The files that the
+    // holder has open tell it for certain, to whoever may look at them.
+    (has_flock(&locks, &inode) || holds(pid, &inode)).then_some((pid, host))
+}
+
+/// Whether a list of the kernel's (proc(5)) has a lock of that file by flock(2).
+fn has_flock(locks: &str, inode: &str) -> bool {
+    locks.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        words.any(|word| word == "FLOCK") && words.any(|word| word.ends_with(inode))
+    })
+}
+
+fn holds(pid: u32, inode: &str) -> bool {
+    let open = std::fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
+    let mut told = open.filter_map(|file| std::fs::read_to_string(file.path()).ok());
+    told.any(|told| has_flock(&told, inode))
 }
 
 fn sign(file: &mut File) -> std::io::Result<()> {
@@ -96,6 +110,8 @@ fn hostname() -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     #[test]
@@ -110,5 +126,32 @@ mod tests {
         assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
         assert_eq!(in_use(&run_dir), None);
         hold(&run_dir, "r", || Ok(())).unwrap();
+    }
+
+    /// The list of all locks is read in pieces, and what others do meanwhile moves it under the
+    /// reader's place: a lock that is held all the time is missing now and then.
+    #[test]
+    fn a_live_run_is_live_however_many_locks_come_and_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |n: u32| File::create(dir.path().join(n.to_string())).unwrap();
+        let over = AtomicBool::new(false);
+        let come_and_go = |of: u32| {
+            let mut locks: Vec<_> = (0..100).map(|n| RwLock::new(file(of + n))).collect();
+            // ORDERING: a flag alone; nothing is read by it.
+            while !over.load(Ordering::Relaxed) {
+                let held: Vec<_> = locks.iter_mut().map(|lock| lock.write().unwrap()).collect();
+                drop(held);
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| come_and_go(0));
+            scope.spawn(|| come_and_go(100));
+            let looks = hold(&dir.path().join("r"), "r", || {
+                Ok((0..500).filter(|_| in_use(&dir.path().join("r")).is_some()).count())
+            });
+            // ORDERING: as above.
+            over.store(true, Ordering::Relaxed);
+            assert_eq!(looks.unwrap(), 500);
+        });
     }
 }
