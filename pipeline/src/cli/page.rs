@@ -185,25 +185,38 @@ mod tests {
         assert_eq!(said, "&lt;script&gt;&quot;a&quot; &amp; b\\u{1b}\n&lt;/script&gt;");
     }
 
+    fn slice(kind: Kind, begin: u64, end: u64) -> Slice {
+        let (item, cause) = (begin.to_string(), None);
+        Slice { begin, end, kind, item, attempt: 1, spent_usd: 0.0, cause }
+    }
+
+    fn row(slices: Vec<Slice>) -> [Row; 1] {
+        [Row { stage: "call".into(), worker: 1, slices }]
+    }
+
+    #[test]
+    fn every_kind_is_drawn_and_in_the_legend() {
+        let slices = (0..).zip(Kind::ALL).map(|(n, kind)| slice(kind, n * 1_000, n * 1_000 + 900));
+        let drawn = timeline(&row(slices.collect()));
+        for kind in Kind::ALL {
+            let class = class(kind);
+            assert!(drawn.contains(&format!("<rect class=\"{class}\"")), "{class}: {drawn}");
+            assert!(drawn.contains(&format!("<i class=\"{class}\">")), "{class}: {drawn}");
+            assert!(STYLE.contains(&format!(".{class} {{ fill:")), "{class}");
+        }
+    }
+
     #[test]
     fn many_calls_are_few_bars() {
-        let slice = |n: u64, kind| Slice {
-            begin: n * 1_000,
-            end: n * 1_000 + 900,
-            kind,
-            item: n.to_string(),
-            attempt: 1,
-            spent_usd: 0.0,
-            cause: None,
-        };
-        let mut slices: Vec<Slice> = (0..100_000).map(|n| slice(n, Kind::Done)).collect();
+        let mut slices: Vec<Slice> =
+            (0..100_000).map(|n| slice(Kind::Done, n * 1_000, n * 1_000 + 900)).collect();
         slices[50_000].kind = Kind::Failed;
-        let rows = [Row { stage: "call".into(), worker: 1, slices }];
+        let rows = row(slices);
         let bars = bars(&rows[0], &Axis::of(&rows).unwrap());
         assert!((500..2_000).contains(&bars.len()), "{}", bars.len());
         assert_eq!(bars.iter().map(|bar| bar.slices).sum::<usize>(), 100_000);
         assert_eq!(bars.iter().filter(|bar| bar.slice.kind == Kind::Failed).count(), 1);
-        assert!(timeline(&rows).contains("call [50000]: failed"));
+        assert!(timeline(&rows).contains("call [50000000]: failed"));
         assert_eq!(timeline(&[]), "");
     }
 }
