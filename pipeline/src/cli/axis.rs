@@ -71,7 +71,7 @@ impl Axis {
     }
 }
 
-/// Spans that overlap, or that less than `gap` lies between, as one.
+/// Spans that overlap, or that at most `gap` lies between, as one.
 fn joined(spans: &[(u64, u64)], gap: u64) -> Vec<(u64, u64)> {
     let mut joined: Vec<(u64, u64)> = Vec::new();
     for &(begin, end) in spans {

@@ -138,9 +138,9 @@ enum What {
     /// Draw the stages, and how far each is
     Graph(graph::Graph),
     /// Print one page of HTML to look at: stages, timeline, failures
-    Report(report::Report),
+    Report,
     /// Print what each worker did and when, as Chrome's trace events, for ui.perfetto.dev
-    Trace(trace::Trace),
+    Trace,
     /// Print the run in another tool's format
     Export(export::Export),
 }
@@ -261,8 +261,8 @@ impl Pipeline {
                 let wires = self.target(target.wires());
                 graph.go(&self, &wires, &place)
             }
-            What::Report(report) => report.go(&place),
-            What::Trace(trace) => trace.go(&place),
+            What::Report => report::go(&place),
+            What::Trace => trace::go(&place),
             What::Export(export) => export.go(&place),
         };
         done.unwrap_or_else(|trouble| trouble.complain(&name))

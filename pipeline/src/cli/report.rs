@@ -6,10 +6,8 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
-
 use super::page::{Escaped, STYLE, timeline};
-use super::timeline::{Kind, Row, rows};
+use super::timeline::{Kind, Row, rows, title};
 use super::{Outcome, Place, exit, human};
 use crate::error::RunError;
 use crate::look::{Life, Look, StageLook};
@@ -17,26 +15,21 @@ use crate::look::{Life, Look, StageLook};
 /// So many items and calls are named; `failures` and `status` name all.
 const NAMED: usize = 20;
 
-#[derive(Args, Clone, Debug)]
-pub(super) struct Report {}
-
-impl Report {
-    #[allow(clippy::unused_self)] // like every other command
-    pub(super) fn go(self, place: &Place) -> Outcome {
-        let look = Look::at(&place.root, place.run()?)?;
-        let page = page(&look)?;
-        let mut out = exit::out();
-        out.write_all(page.as_bytes())?;
-        out.flush()?;
-        Ok(ExitCode::SUCCESS)
-    }
+pub(super) fn go(place: &Place) -> Outcome {
+    let look = Look::at(&place.root, place.run()?)?;
+    let page = page(&look)?;
+    let mut out = exit::out();
+    out.write_all(page.as_bytes())?;
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn page(look: &Look) -> Result<String, RunError> {
-    let (rows, running) = (rows(look)?, matches!(look.life(), Life::Running { .. }));
+    let counts = look.stages()?;
+    let (rows, running) = (rows(look, &counts)?, matches!(look.life(), Life::Running { .. }));
     let mut page = head(look, &rows);
     let sections = [
-        ("Stages", stages(&look.stages()?, &rows, running)),
+        ("Stages", stages(&counts, &rows, running)),
         ("Timeline", timeline(&rows)),
         ("Failures", failures(&rows)),
         ("In doubt: begun, and nobody knows how they ended", doubts(look, running)?),
@@ -50,8 +43,7 @@ fn page(look: &Look) -> Result<String, RunError> {
 }
 
 fn head(look: &Look, rows: &[Row]) -> String {
-    let pipeline = look.record().map_or("pipeline", |record| &*record.pipeline);
-    let title = format!("{pipeline}, run {}", look.run());
+    let title = title(look);
     let title = Escaped(&title);
     let mut said = vec![Escaped(&look.life().to_string()).to_string()];
     said.extend(look.record().map(|record| format!("last begun {}", date(record.began_ms))));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::RunError;
-use crate::look::{Life, Look};
+use crate::look::{Life, Look, StageLook};
 use crate::record::{Ran, now_ms};
 
 /// Something that a worker did for a time, in microseconds since 1970.
@@ -37,16 +37,6 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 7] = [
-        Kind::Wait,
-        Kind::Done,
-        Kind::Running,
-        Kind::Again,
-        Kind::NoCapacity,
-        Kind::InDoubt,
-        Kind::Failed,
-    ];
-
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Kind::Wait => "wait",
@@ -69,12 +59,18 @@ pub(super) struct Row {
     pub(super) slices: Vec<Slice>,
 }
 
+/// What is drawn: `talk, run monday`.
+pub(super) fn title(look: &Look) -> String {
+    let pipeline = look.record().map_or("pipeline", |record| &*record.pipeline);
+    format!("{pipeline}, run {}", look.run())
+}
+
 /// The rows of a run, by stages in their order and by workers.
 ///
 /// # Errors
 /// A record cannot be read.
-pub(super) fn rows(look: &Look) -> Result<Vec<Row>, RunError> {
-    let mut workers = Workers::new(look)?;
+pub(super) fn rows(look: &Look, stages: &[StageLook]) -> Result<Vec<Row>, RunError> {
+    let mut workers = Workers::new(look, stages);
     for step in look.steps(None) {
         let step = step?;
         workers.ended(&step.stage, &step.item, step.record.ran, None);
@@ -102,12 +98,12 @@ struct Workers {
 }
 
 impl Workers {
-    fn new(look: &Look) -> Result<Self, RunError> {
-        let stages = look.stages()?.into_iter().map(|stage| stage.name).collect();
+    fn new(look: &Look, stages: &[StageLook]) -> Self {
+        let stages = stages.iter().map(|stage| stage.name.clone()).collect();
         let built = look.record().map(|record| &*record.stages).unwrap_or_default();
         let limited = built.iter().filter(|stage| !stage.limits.is_empty());
         let limited = limited.map(|stage| stage.name.clone()).collect();
-        Ok(Workers { stages, limited, slices: BTreeMap::new() })
+        Workers { stages, limited, slices: BTreeMap::new() }
     }
 
     /// A step that ended: every call of it, and what each waited for its permit.

@@ -6,27 +6,19 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Args;
 use serde_json::{Value, json};
 
-use super::timeline::{Kind, Row, Slice, rows};
+use super::timeline::{Kind, Row, Slice, rows, title};
 use super::{Outcome, Place, exit};
 use crate::look::Look;
 
-#[derive(Args, Clone, Debug)]
-pub(super) struct Trace {}
-
-impl Trace {
-    #[allow(clippy::unused_self)] // like every other command
-    pub(super) fn go(self, place: &Place) -> Outcome {
-        let look = Look::at(&place.root, place.run()?)?;
-        let rows = rows(&look)?;
-        let pipeline = look.record().map_or("pipeline", |record| &*record.pipeline);
-        let mut out = exit::out();
-        write(&mut out, &format!("{pipeline}, run {}", look.run()), &rows)?;
-        out.flush()?;
-        Ok(ExitCode::SUCCESS)
-    }
+pub(super) fn go(place: &Place) -> Outcome {
+    let look = Look::at(&place.root, place.run()?)?;
+    let rows = rows(&look, &look.stages()?)?;
+    let mut out = exit::out();
+    write(&mut out, &title(&look), &rows)?;
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// One event a line.
